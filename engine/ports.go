@@ -1,0 +1,53 @@
+package engine
+
+import (
+	"context"
+
+	"cartiger/psapi"
+	"cartiger/vtigerws"
+)
+
+// Shop is what the engine needs of PrestaShop; *psapi.Client is one.
+type Shop interface {
+	Probe(ctx context.Context) (psapi.Facts, error)
+	Configuration(ctx context.Context, names ...string) (map[string]string, error)
+	Customers(ctx context.Context, q psapi.Query) (psapi.Page[psapi.Customer], error)
+	Addresses(ctx context.Context, q psapi.Query) (psapi.Page[psapi.Address], error)
+	Carts(ctx context.Context, q psapi.Query) (psapi.Page[psapi.Cart], error)
+	Products(ctx context.Context, q psapi.Query) (psapi.Page[psapi.Product], error)
+	Orders(ctx context.Context, q psapi.Query) (psapi.Page[psapi.Order], error)
+	OrderDetails(ctx context.Context, q psapi.Query) (psapi.Page[psapi.OrderDetail], error)
+	OrderHistories(ctx context.Context, q psapi.Query) (psapi.Page[psapi.OrderHistory], error)
+	OrderStates(ctx context.Context, q psapi.Query) (psapi.Page[psapi.OrderState], error)
+	OrderDiscounts(ctx context.Context, q psapi.Query) (psapi.Page[psapi.OrderDiscount], error)
+	Currencies(ctx context.Context, q psapi.Query) (psapi.Page[psapi.Currency], error)
+	Countries(ctx context.Context, q psapi.Query) (psapi.Page[psapi.Country], error)
+	States(ctx context.Context, q psapi.Query) (psapi.Page[psapi.State], error)
+	Groups(ctx context.Context, q psapi.Query) (psapi.Page[psapi.Group], error)
+	StockMovements(ctx context.Context, q psapi.Query) (psapi.Page[psapi.StockMovement], error)
+	// IDs lists only the ids of a resource (minimal list, keyset), for counts and sweeps.
+	IDs(ctx context.Context, resource string, after int64) (ids []int64, more bool, err error)
+	// Requests counts what was sent since the client was made.
+	Requests() int64
+}
+
+// CRM is what the engine needs of vtiger; *vtigerws.Client is one. It is safe for concurrent use:
+// each call takes a session of its own from the client's pool (wire/vtiger.md 1, session lock).
+type CRM interface {
+	Login(ctx context.Context) (vtigerws.Facts, error)
+	Describe(ctx context.Context, module string) (vtigerws.Module, error)
+	// Find returns every record of a module whose field equals one of the values, the oldest first, re-compared
+	// for accents and blanks (not for case); it splits the list to stay under the URL limit and pages by id.
+	Find(ctx context.Context, module, field string, values []string, fields ...string) ([]vtigerws.Record, error)
+	// List pages through a module by id: records after the given id, oldest first, at most 100.
+	List(ctx context.Context, module, after string, fields ...string) ([]vtigerws.Record, error)
+	Count(ctx context.Context, module string) (int64, error)
+	Retrieve(ctx context.Context, id string) (vtigerws.Record, error)
+	Do(ctx context.Context, w vtigerws.Write) (vtigerws.Record, error)
+	Currencies(ctx context.Context) ([]vtigerws.Currency, error)
+	CreateCurrency(ctx context.Context, c vtigerws.Currency) (vtigerws.Currency, error)
+	UpdateCurrency(ctx context.Context, c vtigerws.Currency) error
+	// SetWorkers bounds how many sessions, and so how many requests, run at once.
+	SetWorkers(n int)
+	Requests() int64
+}
