@@ -30,10 +30,10 @@ type Link struct {
 // IntentState is how far one write has come.
 type IntentState string
 
-// An intent is open from before it is sent until its answer is on disk. An open intent of a dead process may have
+// An intent is open (Pending) from before it is sent until its answer is on disk. An open intent of a dead process may have
 // reached the CRM: its record is looked up by its key before anything is sent again.
 const (
-	Open    IntentState = "open"
+	Pending IntentState = "open"
 	Done    IntentState = "done"
 	Dropped IntentState = "dropped" // known to have had no effect, and given up (record held or failed)
 )
@@ -41,6 +41,7 @@ const (
 // Intent is one write that is about to be sent, the outbox's row. The intents of one record form a chain in Step order.
 type Intent struct {
 	ID          int64
+	Chain       int64 // which intents belong together, set by Intend
 	Run         int64
 	Entity      Entity
 	ShopID      int64
@@ -182,8 +183,8 @@ type Filter struct {
 	Run    int64
 	Reason string
 	Text   string // in label or detail
-	After  int64  // log: entries with a higher id
-	Level  string
+	After  int64  // log: entries with a higher id, oldest first; -1 from the beginning
+	Level  string // log: this level and worse
 	Limit  int
 	Offset int
 }
