@@ -141,7 +141,7 @@ type Dialect struct {
 	ConvertLead    bool // works on 5.2.0 and 5.2.1 only
 	LineItems      bool // 6.0 and later: lines inside the element, totals computed by the server
 	InLast         bool // 5.1.0: IN must be the last condition
-	GroupOwner     bool // 5.1.0 refuses groups as owners
+	GroupOwner     bool // groups may own records; 5.1.0 refuses them
 	StockCrash     bool // 5.1.0 dies when stock falls under reorderlevel
 	UserCurrency   bool // 5.4: Potentials.amount is converted from the user's currency
 	RefusesBlank   bool // 5.4 and later refuse to blank a mandatory field on revise
