@@ -84,6 +84,7 @@ type Product struct {
 	SupplierRef      string
 	Manufacturer     string
 	Net              decimal.Decimal
+	TaxRate          decimal.Decimal // per cent in the shop's default country, from a second virtual field with tax; zero = none
 	Quantity         int64
 	Active           bool
 	DateAdd          Stamp
@@ -232,7 +233,10 @@ type Query struct {
 	ByDate   bool     // sort by (date_upd, id) instead of id
 	Offset   int      // only inside a window that one second fills
 	Limit    int      // rows; 0 = the resource's default page
-	DateAdds bool     // Since means date_add on resources that have both
+	DateAdds bool     // Since and ByDate mean date_add on resources that have both
+	// Fields are the only fields to ask for and to fill, by the server's names (id always comes); empty = all of the
+	// record. Fewer fields make larger pages cheap: orders with id_customer alone cost half of whole ones.
+	Fields []string
 }
 
 // Op is a filter operator of the web service.
@@ -258,14 +262,17 @@ type Page[T any] struct {
 	Items []T
 	// Bad are objects that could not be read even alone: each is reported once, none is taken as deleted.
 	Bad []BadRecord
-	// More says that the page was full, so another may follow.
+	// More says that the page was full, so another may follow. It is what to go by: a page may hold fewer items
+	// than asked for although More is true, when the shop could not print more at once.
 	More bool
+	// Last is the highest id that was looked at, of Items and of Bad: the next Query.After.
+	Last int64
 }
 
 // BadRecord is one object that the shop prints in a form nobody can read.
 type BadRecord struct {
 	Resource string
-	ID       int64
+	ID       int64 // 0 when the shop cannot even list it; Reason then says between which ids it lies
 	Reason   string
 }
 
@@ -283,6 +290,12 @@ type Facts struct {
 	Skew time.Duration
 	// Latency is how long the root document took.
 	Latency time.Duration
+	// URL is the shop's folder as the client understood it, with the last slash.
+	URL string
+	// Dispatcher says that the rewrite rule of api/ does not work and webservice/dispatcher.php is used instead.
+	Dispatcher bool
+	// Insecure says that any certificate is accepted: whoever sits on the line can read the key.
+	Insecure bool
 	// KeyInURL says that the server drops the Authorization header and ws_key was used instead.
 	KeyInURL bool
 	// Noise describes what had to be cut off before the XML (BOM, PHP notice), empty when clean.

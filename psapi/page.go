@@ -1,0 +1,456 @@
+package psapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+
+	"cartiger/problem"
+)
+
+const (
+	maxShrinks = 3  // halvings of one page because of time-outs: each costs a whole Timeout
+	maxBadRow  = 25 // unreadable objects in a row; more is a broken shop, not broken objects
+	growAfter  = 3  // good pages of the allowed size before it grows by a quarter
+)
+
+// window is a stretch of a list.
+type window struct {
+	rows []row
+	bad  []BadRecord
+	more bool  // it was full
+	last int64 // highest id looked at
+}
+
+func (w *window) add(part window) {
+	w.rows = append(w.rows, part.rows...)
+	w.bad = append(w.bad, part.bad...)
+	w.more = part.more
+	w.last = max(w.last, part.last)
+	for _, r := range part.rows {
+		w.last = max(w.last, r.id)
+	}
+	for _, b := range part.bad {
+		w.last = max(w.last, b.ID)
+	}
+}
+
+// page answers one query with typed records. An object whose values make no sense is reported, not guessed.
+func page[T any](ctx context.Context, c *Client, k kind[T], q Query) (Page[T], error) {
+	if err := q.check(k.shape); err != nil {
+		return Page[T]{}, err
+	}
+	found, err := c.read(ctx, k.shape, q)
+	if err != nil {
+		return Page[T]{}, plain(err)
+	}
+	out := Page[T]{Items: make([]T, 0, len(found.rows)), Bad: found.bad, More: found.more, Last: found.last}
+	for _, r := range found.rows {
+		reading := &reader{row: r}
+		item := k.read(reading)
+		if reading.fault != "" {
+			out.Bad = append(out.Bad, BadRecord{Resource: k.name, ID: r.id, Reason: reading.fault})
+			continue
+		}
+		out.Items = append(out.Items, item)
+	}
+	return out, nil
+}
+
+// read fills a page. By id it goes on until the page is as long as asked, in several requests where the shop cannot
+// print as much at once. By date it never does: rows move while we read, and only the caller's cursor knows where
+// to go on.
+func (c *Client) read(ctx context.Context, s shape, q Query) (window, error) {
+	display, err := c.display(ctx, s, q)
+	if err != nil {
+		return window{}, err
+	}
+	w := window{last: q.After}
+	if len(q.IDs) > 0 {
+		for ids := range slices.Chunk(q.IDs, maxIDs) {
+			inRow := 0
+			part, err := c.byIDs(ctx, s, q, display, ids, &inRow)
+			if err != nil {
+				return window{}, err
+			}
+			w.add(part)
+		}
+		return w, nil
+	}
+	limit := q.Limit
+	if limit == 0 {
+		limit = s.page
+	}
+	for {
+		part, err := c.part(ctx, s, q, display, limit-len(w.rows)-len(w.bad))
+		if err != nil {
+			return window{}, err
+		}
+		w.add(part)
+		if !part.more || q.ByDate || len(w.rows)+len(w.bad) >= limit {
+			return w, nil
+		}
+		q.After, q.Offset = w.last, 0
+	}
+}
+
+// part reads up to want rows with one good request, making the page smaller until the shop can print it.
+func (c *Client) part(ctx context.Context, s shape, q Query, display []string, want int) (window, error) {
+	size := c.pageSize(s.name, want)
+	for shrinks := 0; ; {
+		rows, err := c.listing(ctx, s, q, display, size)
+		if err == nil {
+			c.grow(s.name, size)
+			return window{rows: rows, more: len(rows) == size}, nil
+		}
+		var f *failure
+		if !errors.As(err, &f) {
+			return window{}, err
+		}
+		if better, changed := c.suspect(ctx, s, q, display, f); changed {
+			display = better
+			continue
+		}
+		switch {
+		case f.broken:
+			return c.isolate(ctx, s, q, display, size)
+		case f.load && size > 1 && shrinks < maxShrinks:
+			shrinks++
+			size = c.shrink(s.name, size)
+		default:
+			if f.load || f.again {
+				c.shrink(s.name, size)
+			}
+			return window{}, err
+		}
+	}
+}
+
+// isolate reads a page that the shop cannot print as a whole: first only its ids, then by ids, halving what fails
+// until the object at fault stands alone.
+func (c *Client) isolate(ctx context.Context, s shape, q Query, display []string, size int) (window, error) {
+	q.Limit = size
+	index, err := c.index(ctx, s, q)
+	if err != nil {
+		return window{}, err
+	}
+	ids := make([]int64, len(index.rows))
+	for i, entry := range index.rows {
+		ids[i] = entry.id
+	}
+	inRow := 0
+	var found window
+	for half := range slices.Chunk(ids, max(1, (len(ids)+1)/2)) {
+		part, err := c.byIDs(ctx, s, Query{Fields: q.Fields}, display, half, &inRow)
+		if err != nil {
+			return window{}, err
+		}
+		found.add(part)
+	}
+	if len(found.bad)+len(index.bad) == 0 {
+		c.shrink(s.name, size) // nothing is wrong with the objects: they were too many
+	}
+	w := window{more: index.more, bad: slices.Concat(index.bad, found.bad), last: max(index.last, found.last)}
+	column := q.dated(s)
+	for _, entry := range index.rows {
+		i := slices.IndexFunc(found.rows, func(r row) bool { return r.id == entry.id })
+		// A row that changed since the index was read stands elsewhere in the list now, and comes from there.
+		if i >= 0 && (column == "" || found.rows[i].fields[column] == entry.fields[column]) && q.unasked(s, found.rows[i:i+1], 1) == "" {
+			w.rows = append(w.rows, found.rows[i])
+		}
+	}
+	return w, nil
+}
+
+// byIDs reads objects by their ids, halving the list until those that cannot be printed stand alone. inRow counts
+// them as long as no good one comes between.
+func (c *Client) byIDs(ctx context.Context, s shape, q Query, display []string, ids []int64, inRow *int) (window, error) {
+	asked := Query{IDs: ids, Where: q.Where}
+	rows, err := c.ask(ctx, s, asked, display, len(ids), len(ids) == 1)
+	if err == nil {
+		*inRow = 0
+		return window{rows: rows}, nil
+	}
+	var f *failure
+	if !errors.As(err, &f) {
+		return window{}, err
+	}
+	if better, changed := c.suspect(ctx, s, q, display, f); changed {
+		return c.byIDs(ctx, s, q, better, ids, inRow)
+	}
+	if !f.broken && !f.load || f.load && len(ids) == 1 {
+		return window{}, err
+	}
+	if len(ids) == 1 {
+		if *inRow++; *inRow > maxBadRow {
+			return window{}, err
+		}
+		return window{bad: []BadRecord{{Resource: s.name, ID: ids[0], Reason: f.problem.Message}}}, nil
+	}
+	var w window
+	for half := range slices.Chunk(ids, (len(ids)+1)/2) {
+		part, err := c.byIDs(ctx, s, q, display, half, inRow)
+		if err != nil {
+			return window{}, err
+		}
+		w.add(part)
+	}
+	return w, nil
+}
+
+// index lists the ids of a window, and the date it goes by. An object that the shop cannot even list is stepped
+// over and reported.
+func (c *Client) index(ctx context.Context, s shape, q Query) (window, error) {
+	var display []string
+	if column := q.dated(s); column != "" {
+		display = []string{"id", column}
+	}
+	name := s.name + " ids"
+	size := c.pageSize(name, q.Limit)
+	for shrinks := 0; ; {
+		rows, err := c.listing(ctx, s, q, display, size)
+		if err == nil {
+			c.grow(name, size)
+			w := window{last: q.After}
+			w.add(window{rows: rows, more: len(rows) == size})
+			return w, nil
+		}
+		var f *failure
+		switch {
+		case !errors.As(err, &f):
+			return window{}, err
+		case f.broken && size > 1:
+			size = (size + 1) / 2
+		case f.broken:
+			return c.stepOver(ctx, s, q, display, f)
+		case f.load && size > 1 && shrinks < maxShrinks:
+			shrinks++
+			size = c.shrink(name, size)
+		default:
+			return window{}, err
+		}
+	}
+}
+
+// stepOver reports the first object of a window, which cannot be listed, and takes the second.
+func (c *Client) stepOver(ctx context.Context, s shape, q Query, display []string, f *failure) (window, error) {
+	q.Offset++
+	rows, err := c.ask(ctx, s, q, display, 1, true)
+	if err != nil {
+		return window{}, f // the shop lists nothing at all: that is no bad object
+	}
+	bad := BadRecord{Resource: s.name, Reason: fmt.Sprintf("an object after id %d cannot even be listed: %s", q.After, f.problem.Message)}
+	w := window{last: q.After, bad: []BadRecord{bad}}
+	if len(rows) > 0 {
+		w.bad[0].Reason = fmt.Sprintf("an object after id %d and before id %d cannot even be listed: %s", q.After, rows[0].id, f.problem.Message)
+		if q.Offset == 1 && !q.ByDate && rows[0].id == q.After+2 {
+			w.bad[0].ID = q.After + 1
+		}
+		w.add(window{rows: rows, bad: nil, more: true})
+	}
+	return w, nil
+}
+
+// listing asks for a page and does not believe an empty one where rows were to be expected: the web service
+// answers an SQL error with an empty list (wire/prestashop.md 3).
+func (c *Client) listing(ctx context.Context, s shape, q Query, display []string, size int) ([]row, error) {
+	key := s.name + "?" + Query{Where: q.Where, Since: q.Since, DateAdds: q.DateAdds}.list(s, nil, 0, 0).encode()
+	rows, err := c.ask(ctx, s, q, display, size, size == 1)
+	if err == nil && len(rows) == 0 && c.doubtful(key, q) {
+		rows, err = c.ask(ctx, s, q, display, size, size == 1)
+	}
+	if err == nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.full, key)
+		if len(rows) == size {
+			c.full[key] = rows[len(rows)-1].id
+		}
+	}
+	return rows, err
+}
+
+// doubtful says that an empty answer would be odd: the page before it was full, or the whole resource is asked for.
+func (c *Client) doubtful(key string, q Query) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	last, full := c.full[key]
+	return full && last == q.After || q.After == 0 && q.Offset == 0 && len(q.Where) == 0 && q.Since == ""
+}
+
+// ask sends one list request and checks that what comes is what was asked for; if not it asks once more.
+// patient repeats failures that a smaller page could avoid, too.
+func (c *Client) ask(ctx context.Context, s shape, q Query, display []string, size int, patient bool) ([]row, error) {
+	var language int64
+	if s.translated {
+		var err error
+		if language, err = c.tongue(ctx); err != nil {
+			return nil, err
+		}
+	}
+	p := q.list(s, display, size, language)
+	if n := len(p.encode()); n > maxParams {
+		return nil, s.invalid("id", "the list of values makes a URL of %d characters, a web server takes %d: ask in smaller lists", n, maxParams)
+	}
+	for n := 1; ; n++ {
+		r, err := c.get(ctx, s.name, p, patient)
+		if err != nil {
+			return nil, err
+		}
+		rows, err := rowsOf(r.root, s.name, language)
+		var f *failure
+		if err != nil {
+			f = unavailable(CodeMalformed, err.Error(), "")
+			f.broken = true
+		} else if fault := q.unasked(s, rows, size); fault != "" {
+			f = unavailable(CodeUnasked, "the list of "+s.name+" holds what was not asked for: "+fault, "A cache or module in front of the web service may answer; exempt api/ from it.")
+		} else {
+			return rows, nil
+		}
+		f.redact(c.key)
+		if n == 2 {
+			return nil, f
+		}
+		if err := c.wait(ctx, backoff(n, 0, rand.Float64())); err != nil {
+			return nil, cancelled(ctx.Err())
+		}
+	}
+}
+
+// display lists the fields to ask for. What 1.4.11 has is asked for at once; once the synopsis is known, only what
+// it shows. Shops from 1.5 on differ so much that their synopsis comes first.
+func (c *Client) display(ctx context.Context, s shape, q Query) ([]string, error) {
+	modern := c.since15()
+	if modern && !c.learned(s.name) {
+		if err := c.learn(ctx, s); err != nil {
+			return nil, err
+		}
+	}
+	c.mu.Lock()
+	synopsis, noDates := c.known[s.name], c.noDates
+	c.mu.Unlock()
+	column := q.dated(s)
+	if noDates && column != "" {
+		return nil, s.invalid(column, "this shop is older than 1.4.4 and cannot filter by date")
+	}
+	fields := []string{"id"}
+	for _, field := range slices.Concat(s.fields, s.later, []string{"date_add", "date_upd"}) {
+		wanted := len(q.Fields) == 0 || slices.Contains(q.Fields, field) || field == column
+		later := slices.Contains(s.later, field) && !slices.Contains(s.fields, field)
+		switch {
+		case field == "net" && modern:
+			if wanted && synopsis["price"] {
+				fields = append(fields, "price")
+			}
+			continue
+		case field == "price", slices.Contains(fields, field):
+			continue
+		case isDate(field):
+			wanted = wanted && s.hasDate(field) && !noDates // the synopsis never shows them (capture 026)
+		case field == "net": // virtual, so in no synopsis
+		case synopsis != nil:
+			wanted = wanted && synopsis[field]
+		case later:
+			wanted = false
+		}
+		if wanted {
+			fields = append(fields, field)
+		}
+	}
+	return fields, nil
+}
+
+func (c *Client) learned(resource string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.known[resource] != nil
+}
+
+// learn reads which fields the shop has (captures 024 to 032).
+func (c *Client) learn(ctx context.Context, s shape) error {
+	r, err := c.get(ctx, s.name, params{{"schema", "synopsis"}}, true)
+	if err != nil {
+		return err
+	}
+	if len(r.root.kids) == 0 || len(r.root.kids[0].kids) == 0 {
+		return unavailable(CodeMalformed, "the synopsis of "+s.name+" shows no fields", "")
+	}
+	fields := fieldSet{}
+	for _, field := range r.root.kids[0].kids {
+		fields[field.name] = true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.known[s.name] = fields
+	return nil
+}
+
+// suspect looks for a field that the shop does not know behind a failure. Often the shop says so (400, codes 32 to
+// 38), with display_errors off it does not say what, and on a large table it dies before it can say anything.
+func (c *Client) suspect(ctx context.Context, s shape, q Query, display []string, f *failure) ([]string, bool) {
+	refused := f.status == http.StatusBadRequest && f.problem.Kind == problem.Invalid
+	if !refused && !f.broken || s.name == configurations.name {
+		return nil, false
+	}
+	if c.learned(s.name) {
+		c.mu.Lock()
+		old := !c.noDates && !atLeast(c.version, 1, 5)
+		if refused && old && slices.ContainsFunc(display, isDate) {
+			c.noDates = true
+		} else {
+			old = false
+		}
+		c.mu.Unlock()
+		if !old {
+			return nil, false
+		}
+	} else if c.learn(ctx, s) != nil {
+		return nil, false
+	}
+	better, err := c.display(ctx, s, q)
+	return better, err == nil && !slices.Equal(better, display)
+}
+
+// pageSize is how many rows the shop is asked for at most; it adapts to what the shop manages.
+type pageSize struct {
+	allowed int
+	streak  int
+}
+
+func (c *Client) pageSize(name string, want int) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p := c.pages[name]; p != nil {
+		return max(1, min(want, p.allowed))
+	}
+	return max(1, want)
+}
+
+// shrink halves the allowed size after a page of used rows failed.
+func (c *Client) shrink(name string, used int) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := &pageSize{allowed: max(1, used/2)}
+	c.pages[name] = p
+	return p.allowed
+}
+
+// grow lets the size creep back after good pages.
+func (c *Client) grow(name string, used int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := c.pages[name]
+	if p == nil || used < p.allowed {
+		return
+	}
+	if p.streak++; p.streak < growAfter {
+		return
+	}
+	p.streak = 0
+	if p.allowed += max(1, p.allowed/4); p.allowed >= maxLimit {
+		delete(c.pages, name)
+	}
+}
