@@ -97,16 +97,18 @@ func (s *Store) commitGroups() {
 }
 
 func (s *Store) commit(group []*pending) {
+	var refused error // one of the group cannot be kept, whatever the state of the file
 	err := s.write(context.Background(), "complete", normal, func(ctx context.Context, tx *sql.Tx) error {
 		for _, p := range group {
 			if err := s.complete(ctx, tx, p.what); err != nil {
-				return err
+				refused = s.trouble(err)
+				return refused
 			}
 		}
 		return nil
 	})
-	// One that cannot be kept must not take its neighbours with it. When the file is at fault all share the error.
-	if err != nil && len(group) > 1 && !problem.Temporary(err) {
+	// It must not take its neighbours with it. When the file is at fault all share the error.
+	if refused != nil && len(group) > 1 && !problem.Temporary(refused) {
 		for _, p := range group {
 			s.commit([]*pending{p})
 		}

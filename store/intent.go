@@ -25,54 +25,54 @@ func (s *Store) Intend(ctx context.Context, chains [][]Intent) ([][]int64, error
 		if err := s.fence(ctx, tx); err != nil {
 			return err
 		}
-		insert, err := tx.PrepareContext(ctx, `INSERT INTO intents (chain, step, name, body, state, attempts, last_error, created,
-			link_entity, link_shop_id, link_module, link_key, lookup_field, lookup_value) VALUES (?, ?, ?, ?, 'open', ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = insert.Close() }()
 		for i, chain := range chains {
-			first, ids2 := chain[0], make([]int64, len(chain))
-			made, err := tx.ExecContext(ctx, "INSERT INTO chains (entity, shop_id, run, created) VALUES (?, ?, ?, ?)",
-				first.Entity, first.ShopID, first.Run, s.orNow(first.Created))
-			if unique(err) {
-				return &problem.Error{
-					Kind: problem.Conflict, Where: "state file", Code: "chain", Cause: err,
-					Message: fmt.Sprintf("%s %d already has writes whose outcome is not known yet", first.Entity, first.ShopID),
-					Cure:    "finish them first: the next run looks each one up",
-				}
-			}
-			if err != nil {
+			var err error
+			if ids[i], err = s.putChain(ctx, tx, chain); err != nil {
 				return err
 			}
-			chainID, err := made.LastInsertId()
-			if err != nil {
-				return err
-			}
-			for j, in := range chain {
-				step := in.Step
-				if unnumbered(chain) {
-					step = j + 1
-				}
-				body := in.Body
-				if body == nil {
-					body = []byte{}
-				}
-				made, err := insert.ExecContext(ctx, chainID, step, in.Name, body, in.Attempts, in.LastError, s.orNow(in.Created),
-					in.LinkEntity, in.LinkShopID, in.LinkModule, in.LinkKey, in.LookupField, in.LookupValue)
-				if err != nil {
-					return err
-				}
-				if ids2[j], err = made.LastInsertId(); err != nil {
-					return err
-				}
-			}
-			ids[i] = ids2
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, err
+	}
+	return ids, nil
+}
+
+func (s *Store) putChain(ctx context.Context, tx *sql.Tx, chain []Intent) ([]int64, error) {
+	first := chain[0]
+	made, err := tx.ExecContext(ctx, "INSERT INTO chains (entity, shop_id, run, created) VALUES (?, ?, ?, ?)",
+		first.Entity, first.ShopID, first.Run, s.orNow(first.Created))
+	if unique(err) {
+		return nil, &problem.Error{
+			Kind: problem.Conflict, Where: "state file", Code: "chain", Cause: err,
+			Message: fmt.Sprintf("%s %d already has writes whose outcome is not known yet", first.Entity, first.ShopID),
+			Cure:    "let them be finished first: the next run looks each one up",
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	chainID, err := made.LastInsertId()
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]int64, len(chain))
+	for i, in := range chain {
+		step := in.Step
+		if unnumbered(chain) {
+			step = i + 1
+		}
+		made, err := tx.ExecContext(ctx, `INSERT INTO intents (chain, step, name, body, state, attempts, last_error, created, link_entity, link_shop_id,
+			link_module, link_key, lookup_field, lookup_value) VALUES (?, ?, ?, ?, 'open', ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			chainID, step, in.Name, append([]byte{}, in.Body...), in.Attempts, in.LastError, s.orNow(in.Created),
+			in.LinkEntity, in.LinkShopID, in.LinkModule, in.LinkKey, in.LookupField, in.LookupValue)
+		if err != nil {
+			return nil, err
+		}
+		if ids[i], err = made.LastInsertId(); err != nil {
+			return nil, err
+		}
 	}
 	return ids, nil
 }

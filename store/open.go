@@ -30,11 +30,12 @@ const applicationID = 0x43544752
 
 // Store is an open state file. It is safe for concurrent use; Close it once.
 type Store struct {
-	path    string
-	options options
-	writer  *sql.DB // exactly one connection: SQLite has one writer at a time anyway
-	reader  *sql.DB
-	token   atomic.Value // string: the lease this Store holds, "" for none
+	path     string
+	identity fs.FileInfo // of the file that was opened
+	options  options
+	writer   *sql.DB // exactly one connection: SQLite has one writer at a time anyway
+	reader   *sql.DB
+	token    atomic.Value // string: the lease this Store holds, "" for none
 
 	gate   sync.RWMutex // closed and the queue's end
 	closed bool
@@ -155,7 +156,12 @@ func (s *Store) connect(ctx context.Context) error {
 		}
 	}
 	// SQLite gives -wal and -shm the mode of the file; a stranger may have been faster in a shared folder.
-	return guardFile(s.path)
+	if err := guardFile(s.path); err != nil {
+		return err
+	}
+	var err error
+	s.identity, err = os.Stat(s.path)
+	return err
 }
 
 func (s *Store) disconnect() error {
@@ -186,6 +192,9 @@ func (s *Store) connector(txlock string, readOnly bool) driver.Connector {
 	return connector{name: name.String(), driver: &sqlite3.SQLiteDriver{ConnectHook: func(c *sqlite3.SQLiteConn) error {
 		// SQLite folds a-z only; people search for É as well.
 		if err := c.RegisterFunc("fold", strings.ToLower, true); err != nil {
+			return err
+		}
+		if err := c.RegisterFunc("mentions", mentions, true); err != nil {
 			return err
 		}
 		_, err := c.Exec("PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF", nil)

@@ -66,6 +66,9 @@ func (s *Store) SaveRun(ctx context.Context, r Run) error {
 }
 
 func (s *Store) putRun(ctx context.Context, tx *sql.Tx, r Run) error {
+	if err := s.fence(ctx, tx); err != nil { // its successor may go on with the same row
+		return err
+	}
 	saved, err := tx.ExecContext(ctx, `UPDATE runs SET kind = ?, state = ?, who = ?, started = ?, beat = ?, ended = ?, total = ?, created = ?, updated = ?,
 		unchanged = ?, held = ?, failed = ?, cursor = max(cursor, ?), options = ?, message = ?, workers = ?, shop_requests = ?, crm_requests = ?,
 		closed = ? WHERE id = ?`, append(r.columns(), r.ID)...)

@@ -4,8 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"os"
 	"strings"
 	"time"
+
+	"cartiger/problem"
 )
 
 // durability is SQLite's synchronous setting of one transaction.
@@ -34,6 +37,9 @@ func (s *Store) transact(ctx context.Context, op string, d durability, fn func(c
 		return err
 	}
 	defer func() { _ = conn.Close() }()
+	if err := s.inPlace(); err != nil {
+		return err
+	}
 	ctx = context.WithoutCancel(ctx)
 	if _, err := conn.ExecContext(ctx, "PRAGMA synchronous = "+string(d)); err != nil {
 		return err
@@ -53,6 +59,19 @@ func (s *Store) transact(ctx context.Context, op string, d durability, fn func(c
 		return err
 	}
 	return s.options.fault(op + ".committed")
+}
+
+// inPlace makes sure that the open file still is the one that its path names: a write into a file that was removed or
+// replaced (a backup moved over it) would be lost with the process.
+func (s *Store) inPlace() error {
+	info, err := os.Stat(s.path)
+	if err == nil && os.SameFile(info, s.identity) {
+		return nil
+	}
+	return &problem.Error{
+		Kind: problem.Invalid, Where: "state file", Code: "replaced", Cause: err,
+		Message: fmt.Sprintf("%s was removed or replaced while it was in use", s.path), Cure: "end every Cartiger that uses it, then start again",
+	}
 }
 
 // exec is a write of one statement.
