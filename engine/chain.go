@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"strings"
 
 	"cartiger/store"
@@ -13,8 +14,11 @@ type Chain struct {
 	Entity store.Entity
 	ShopID int64
 	Label  string // how people know the record: e-mail, code, "order 812"
-	// Keys of what the chain touches ("email:a@b", "code:SKU", "account:Name"): chains that share one never run side by side.
-	Keys []string
+	// Followers are further shop records of the same entity that are this same CRM record (one e-mail, one code):
+	// they share its fate and count as unchanged when it went well.
+	Followers []int64
+	// Quiet chains prepare others and leave no outcome of their own unless they fail.
+	Quiet bool
 	// Links that hold without any write: the record was matched.
 	Links  []store.Link
 	Writes []PlannedWrite
@@ -29,7 +33,7 @@ type Chain struct {
 type PlannedWrite struct {
 	Name  string         `json:"name"`  // later writes of the chain refer to its record as "@name"
 	Write vtigerws.Write `json:"write"` // values and line products may be such references
-	Link  store.Link     `json:"link"`  // the link the write makes, without CRMID; Entity "" = none
+	Links []store.Link   `json:"links"` // the links the write makes; their CRMID comes with the answer
 	// Lookup finds the record of a create whose answer was lost.
 	Lookup Lookup `json:"lookup"`
 }
@@ -45,32 +49,44 @@ type Lookup struct {
 // Ref is a reference to the record that an earlier write of the chain makes.
 func Ref(name string) string { return "@" + name }
 
-// resolve replaces the references of a write by the ids that earlier writes got.
-func resolve(w vtigerws.Write, ids map[string]string) vtigerws.Write {
-	replace := func(v string) string {
-		if name, ok := strings.CutPrefix(v, "@"); ok {
-			if id, known := ids[name]; known {
-				return id
-			}
-		}
-		return v
+// refs remembers what the records of a chain's earlier writes are: by "name" their id, by "name.field" a field's value.
+type refs map[string]string
+
+func (r refs) add(name string, record vtigerws.Record) {
+	r[name] = record.ID()
+	for field, v := range record {
+		r[name+"."+field] = v
 	}
-	out := w
-	out.ID = replace(w.ID)
-	out.Fields = make(vtigerws.Record, len(w.Fields))
+}
+
+// value replaces a reference by what it stands for; anything else stays as it is.
+func (r refs) value(v string) string {
+	if name, ok := strings.CutPrefix(v, "@"); ok {
+		if known, ok := r[name]; ok {
+			return known
+		}
+	}
+	return v
+}
+
+// resolve replaces the references of a write. Only fields that hold ids are looked at: a customer called "@order" stays so.
+func (r refs) resolve(w vtigerws.Write) vtigerws.Write {
+	w.ID = r.value(w.ID)
+	fields := make(vtigerws.Record, len(w.Fields))
 	for name, v := range w.Fields {
-		if strings.HasSuffix(name, "id") || name == "related_to" {
-			v = replace(v)
+		if strings.HasSuffix(name, "_id") || name == "related_to" {
+			v = r.value(v)
 		}
-		out.Fields[name] = v
+		fields[name] = v
 	}
+	w.Fields = fields
 	if w.Document != nil {
 		doc := *w.Document
-		doc.Lines = append([]vtigerws.Line(nil), w.Document.Lines...)
+		doc.Lines = slices.Clone(doc.Lines)
 		for i := range doc.Lines {
-			doc.Lines[i].Product = replace(doc.Lines[i].Product)
+			doc.Lines[i].Product = r.value(doc.Lines[i].Product)
 		}
-		out.Document = &doc
+		w.Document = &doc
 	}
-	return out
+	return w
 }

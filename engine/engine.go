@@ -23,7 +23,8 @@ type Options struct {
 	Log     *slog.Logger
 	// Dial makes the clients from the settings; default: psapi.New and vtigerws.New. Tests put their own here.
 	DialShop func(Settings) (Shop, error)
-	DialCRM  func(Settings) (CRM, error)
+	// DialCRM's client calls opened with the name of each session before it uses it.
+	DialCRM func(s Settings, opened func(session string) error) (CRM, error)
 }
 
 // New makes an engine over an open state file.
@@ -34,7 +35,14 @@ func New(st *store.Store, opts Options) *Engine {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Engine{store: st, opts: opts}
+	e := &Engine{store: st, opts: opts}
+	if e.opts.DialShop == nil {
+		e.opts.DialShop = e.dialShop
+	}
+	if e.opts.DialCRM == nil {
+		e.opts.DialCRM = e.dialCRM
+	}
+	return e
 }
 
 // Store gives the state file, for screens that follow it.

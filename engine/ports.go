@@ -41,12 +41,19 @@ type CRM interface {
 	Find(ctx context.Context, module, field string, values []string, fields ...string) ([]vtigerws.Record, error)
 	// List pages through a module by id: records after the given id, oldest first, at most 100.
 	List(ctx context.Context, module, after string, fields ...string) ([]vtigerws.Record, error)
+	// Search returns up to 20 records whose field contains the text, for a person to choose from.
+	Search(ctx context.Context, module, field, text string, fields ...string) ([]vtigerws.Record, error)
 	Count(ctx context.Context, module string) (int64, error)
 	Retrieve(ctx context.Context, id string) (vtigerws.Record, error)
 	Do(ctx context.Context, w vtigerws.Write) (vtigerws.Record, error)
 	Currencies(ctx context.Context) ([]vtigerws.Currency, error)
 	CreateCurrency(ctx context.Context, c vtigerws.Currency) (vtigerws.Currency, error)
 	UpdateCurrency(ctx context.Context, c vtigerws.Currency) error
+	// Fence returns once no request of these sessions is running in the CRM any more: PHP serialises the requests of a
+	// session, so an answer in it says that what a dead process sent has ended (wire/vtiger.md 1, session lock).
+	Fence(ctx context.Context, sessions []string) error
+	// Forget makes the next Describe ask again: a field may become mandatory at any time.
+	Forget()
 	// SetWorkers bounds how many sessions, and so how many requests, run at once.
 	SetWorkers(n int)
 	Requests() int64

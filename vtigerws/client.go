@@ -38,6 +38,9 @@ type Config struct {
 	Workers   int               // sessions at once; 0 = DefaultWorkers
 	Transport http.RoundTripper // nil = TCP and TLS as configured here
 	Log       *slog.Logger      // nil = none
+	// Opened is told each new session before it is used, so that a later process can Fence what this one leaves
+	// behind; an error keeps the session from being used.
+	Opened func(session string) error
 }
 
 // Client talks to one vtiger CRM as one user. It is safe for concurrent use: each running call has a session of its own.

@@ -76,6 +76,24 @@ func (c *Client) List(ctx context.Context, module, after string, fields ...strin
 	return rows[:min(len(rows), pageRows)], nil
 }
 
+// Search gives up to 20 records whose field contains the text, the oldest first, for a person to choose from. It compares
+// as MySQL does, without case and accents; % and _ in the text stand for anything.
+func (c *Client) Search(ctx context.Context, module, field, text string, fields ...string) ([]Record, error) {
+	if _, err := c.ready(ctx); err != nil {
+		return nil, err
+	}
+	text = strings.TrimSpace(Clean(text))
+	s := selection{module: module, columns: columns(append([]string{field}, fields...)), field: field, part: text}
+	if text == "" {
+		s.field = ""
+	}
+	rows, err := c.query(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	return rows[:min(len(rows), choices)], nil
+}
+
 // Count counts the records of a module that are neither deleted nor converted.
 func (c *Client) Count(ctx context.Context, module string) (int64, error) {
 	if _, err := c.ready(ctx); err != nil {

@@ -116,6 +116,9 @@ func (c *Client) enter(ctx context.Context) (entry, error) {
 	defer func() { <-c.entrance }()
 	for tried := 1; ; tried++ {
 		e, err := c.knock(ctx)
+		if err == nil && c.cfg.Opened != nil {
+			err = c.cfg.Opened(e.session)
+		}
 		if err == nil || tried == loginTries || !stolen(err) {
 			return e, err
 		}
@@ -202,6 +205,12 @@ func (c *Client) inSession(ctx context.Context, q call) (json.RawMessage, error)
 		p, failed := problem.Of(err)
 		if !failed {
 			return raw, err
+		}
+		if q.write && p.Kind == problem.Unknown {
+			if !c.settled(ctx, session, p) {
+				session = "" // its file may be locked for long
+			}
+			return nil, err
 		}
 		switch {
 		case Code(p.Code).sessionLost():

@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -13,6 +14,7 @@ import (
 const (
 	pageRows  = 100  // rows that vtiger answers at most, whatever limit says
 	maxValues = 100  // values in one IN list
+	choices   = 20   // records that a person is offered to choose from
 	maxURL    = 7500 // bytes of an encoded request line; Apache's default limit is 8190
 )
 
@@ -29,6 +31,7 @@ type selection struct {
 	after   string   // "" = from the first
 	field   string   // "" = all
 	values  []string
+	part    string // instead of values: text that the field contains, "" = not asked
 }
 
 // text renders the query. The IN list stands last, because 5.1.0 takes nothing behind it, and id is compared with >,
@@ -55,6 +58,13 @@ func (s selection) text() (string, error) {
 	if s.field != "" {
 		if !fieldName.MatchString(s.field) {
 			return "", unquerable("the field name " + plain(s.field, 60) + " cannot stand in a query")
+		}
+		if s.part != "" {
+			quoted, err := quote("%" + s.part + "%")
+			if err != nil {
+				return "", err
+			}
+			return b.String() + joint + s.field + " like " + quoted + " order by id limit " + strconv.Itoa(choices) + ";", nil
 		}
 		b.WriteString(joint + s.field + " in (")
 		for i, value := range s.values {

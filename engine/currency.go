@@ -1,0 +1,379 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/shopspring/decimal"
+	"golang.org/x/text/currency"
+
+	"cartiger/problem"
+	"cartiger/psapi"
+	"cartiger/store"
+	"cartiger/vtigerws"
+)
+
+// money is both currency lists side by side with the links between them.
+type money struct {
+	shop     []psapi.Currency // not deleted
+	crm      []vtigerws.Currency
+	links    []store.CurrencyLink
+	shopBase int64 // PS_CURRENCY_DEFAULT
+}
+
+func (m money) shopByID(id int64) (psapi.Currency, bool) {
+	for _, c := range m.shop {
+		if c.ID == id {
+			return c, true
+		}
+	}
+	return psapi.Currency{}, false
+}
+
+func (m money) crmBase() (vtigerws.Currency, bool) {
+	for _, c := range m.crm {
+		if c.Base {
+			return c, true
+		}
+	}
+	return vtigerws.Currency{}, false
+}
+
+// linked finds the active CRM currency that a shop currency is linked to.
+func (m money) linked(shopID int64) (vtigerws.Currency, bool) {
+	for _, l := range m.links {
+		if l.ShopID != shopID {
+			continue
+		}
+		for _, c := range m.crm {
+			if c.ID == l.CRMID && c.Active {
+				return c, true
+			}
+		}
+	}
+	return vtigerws.Currency{}, false
+}
+
+// factor is units of the CRM's base currency per unit of the shop's default currency, from the shop's own rates.
+// Without such a rate no price can be converted (rules.md 5).
+func (m money) factor() (decimal.Decimal, error) {
+	base, ok := m.crmBase()
+	if !ok {
+		return decimal.Zero, &problem.Error{Kind: problem.Invalid, Where: "vtiger", Code: "base-currency", Message: "the CRM names no base currency", Cure: "Give the CRM user the right to see Currencies."}
+	}
+	own, _ := m.shopByID(m.shopBase)
+	if own.ISOCode == base.Code {
+		return decimal.NewFromInt(1), nil
+	}
+	for _, c := range m.shop {
+		if c.ISOCode == base.Code && c.Rate.IsPositive() {
+			return c.Rate, nil
+		}
+	}
+	return decimal.Zero, &problem.Error{
+		Kind: problem.Invalid, Where: "currencies", Code: "base-currency",
+		Message: fmt.Sprintf("the shop counts in %s, the CRM in %s, and the shop has no rate for %s", own.ISOCode, base.Code, base.Code),
+		Cure:    fmt.Sprintf("Add %s to the shop's currencies with its rate (it may stay inactive), or give both the same base currency.", base.Code),
+	}
+}
+
+func (e *Engine) readMoney(ctx context.Context, shop Shop, crm CRM) (money, error) {
+	var m money
+	page, err := shop.Currencies(ctx, psapi.Query{})
+	if err != nil {
+		return m, err
+	}
+	for _, c := range page.Items {
+		if !c.Deleted {
+			m.shop = append(m.shop, c)
+		}
+	}
+	names, err := shop.Configuration(ctx, "PS_CURRENCY_DEFAULT")
+	if err != nil {
+		return m, err
+	}
+	m.shopBase = parseID(names["PS_CURRENCY_DEFAULT"])
+	if m.crm, err = crm.Currencies(ctx); err != nil {
+		return m, err
+	}
+	m.links, err = e.store.CurrencyLinks(ctx)
+	return m, err
+}
+
+// priceFactor reads the currencies of both sides for the conversion of prices.
+func (w *work) priceFactor(ctx context.Context) (decimal.Decimal, error) {
+	m, err := w.readMoney(ctx, w.shop, w.crm)
+	if err != nil {
+		return decimal.Zero, err
+	}
+	return m.factor()
+}
+
+// proposeLinks is automatic linking without doing it: by ISO 4217 code; hand links survive; what the CRM lacks is
+// created, what is inactive is activated, nothing is ever created twice (rules.md 5).
+func proposeLinks(m money) []CurrencyStep {
+	var steps []CurrencyStep
+	for _, c := range m.shop {
+		if !c.Active {
+			continue
+		}
+		code := strings.ToUpper(strings.TrimSpace(c.ISOCode))
+		if _, err := currency.ParseISO(code); err != nil {
+			continue
+		}
+		target, found := pickCRMCurrency(m, c)
+		switch {
+		case !found:
+			steps = append(steps, CurrencyStep{Action: "create", Code: code, ShopID: c.ID, Text: fmt.Sprintf("create %s - %s in the CRM and link it", c.Name, code)})
+			continue
+		case !target.Active:
+			steps = append(steps, CurrencyStep{Action: "activate", Code: code, CRMID: target.ID, ShopID: c.ID, Text: fmt.Sprintf("activate %s - %s in the CRM", target.Name, target.Code)})
+		}
+		if !slices.ContainsFunc(m.links, func(l store.CurrencyLink) bool { return l.CRMID == target.ID && l.ShopID == c.ID }) {
+			steps = append(steps, CurrencyStep{Action: "link", Code: code, CRMID: target.ID, ShopID: c.ID, Text: fmt.Sprintf("link %s - %s => %s - %s", target.Name, target.Code, c.Name, code)})
+		}
+	}
+	return steps
+}
+
+// pickCRMCurrency is the CRM currency for a shop currency: the linked one, else by code; of two with one code the
+// active one, then the older one (failure-cases 21).
+func pickCRMCurrency(m money, c psapi.Currency) (vtigerws.Currency, bool) {
+	for _, l := range m.links {
+		if l.ShopID != c.ID {
+			continue
+		}
+		if i := slices.IndexFunc(m.crm, func(v vtigerws.Currency) bool { return v.ID == l.CRMID }); i >= 0 {
+			return m.crm[i], true
+		}
+	}
+	var best vtigerws.Currency
+	found := false
+	for _, v := range m.crm {
+		if strings.EqualFold(v.Code, c.ISOCode) && (!found || v.Active && !best.Active) && !takenByHand(m, v.ID) {
+			best, found = v, true
+		}
+	}
+	return best, found
+}
+
+func takenByHand(m money, crmID string) bool {
+	return slices.ContainsFunc(m.links, func(l store.CurrencyLink) bool { return l.CRMID == crmID && l.By == "hand" })
+}
+
+// ProposeCurrencies shows what automatic linking would do.
+func (e *Engine) ProposeCurrencies(ctx context.Context) ([]CurrencyStep, error) {
+	m, _, err := e.bothMoney(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return proposeLinks(m), nil
+}
+
+// LinkCurrencies links automatically. A create whose answer is lost is looked up by its code before anything else.
+func (e *Engine) LinkCurrencies(ctx context.Context) ([]CurrencyStep, error) {
+	m, crm, err := e.bothMoney(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return e.linkCurrencies(ctx, m, crm)
+}
+
+func (e *Engine) linkCurrencies(ctx context.Context, m money, crm CRM) ([]CurrencyStep, error) {
+	steps := proposeLinks(m)
+	for i := range steps {
+		s := &steps[i]
+		own, _ := m.shopByID(s.ShopID)
+		switch s.Action {
+		case "create":
+			made, err := e.createCurrency(ctx, crm, m, own)
+			if err != nil {
+				return steps[:i], err
+			}
+			s.CRMID = made.ID
+		case "activate":
+			at := slices.IndexFunc(m.crm, func(c vtigerws.Currency) bool { return c.ID == s.CRMID })
+			c := m.crm[at]
+			c.Active = true
+			if err := crm.UpdateCurrency(ctx, c); err != nil {
+				return steps[:i], err
+			}
+			continue
+		}
+		link := store.CurrencyLink{CRMID: s.CRMID, ShopID: s.ShopID, Code: s.Code, By: "auto"}
+		if err := e.store.SaveCurrencyLinks(ctx, []store.CurrencyLink{link}, nil); err != nil {
+			return steps[:i], err
+		}
+	}
+	return steps, nil
+}
+
+// createCurrency makes a currency in the CRM once: when the answer is lost the list is read again before a retry.
+func (e *Engine) createCurrency(ctx context.Context, crm CRM, m money, own psapi.Currency) (vtigerws.Currency, error) {
+	rate, err := m.rateInCRM(own)
+	if err != nil {
+		return vtigerws.Currency{}, err
+	}
+	want := vtigerws.Currency{Name: own.Name, Code: strings.ToUpper(own.ISOCode), Symbol: own.Sign, Rate: rate, Active: true}
+	for attempt := 1; ; attempt++ {
+		made, err := crm.CreateCurrency(ctx, want)
+		if err == nil {
+			return made, nil
+		}
+		unknown := problem.KindOf(err) == problem.Unknown
+		if attempt >= patience || !unknown && !problem.Temporary(err) {
+			return made, err
+		}
+		if err := sleepUntil(ctx, backoff(attempt), nil); err != nil {
+			return made, err
+		}
+		if !unknown {
+			continue
+		}
+		list, err := crm.Currencies(ctx)
+		if err != nil {
+			return made, err
+		}
+		if i := slices.IndexFunc(list, func(c vtigerws.Currency) bool { return c.Code == want.Code }); i >= 0 {
+			return list[i], nil
+		}
+	}
+}
+
+// rateInCRM is units of a shop currency per unit of the CRM's base currency.
+func (m money) rateInCRM(c psapi.Currency) (decimal.Decimal, error) {
+	factor, err := m.factor()
+	if err != nil {
+		return decimal.Zero, err
+	}
+	return c.Rate.DivRound(factor, 6), nil
+}
+
+// bothMoney dials both servers and reads their currencies.
+func (e *Engine) bothMoney(ctx context.Context) (money, CRM, error) {
+	shop, crm, err := e.dialBoth(ctx)
+	if err != nil {
+		return money{}, nil, err
+	}
+	m, err := e.readMoney(ctx, shop, crm)
+	return m, crm, err
+}
+
+func (e *Engine) dialBoth(ctx context.Context) (Shop, CRM, error) {
+	settings, err := e.Settings(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	if missing := settings.Missing(); len(missing) > 0 {
+		return nil, nil, missingSettings(missing)
+	}
+	shop, err := e.opts.DialShop(settings)
+	if err != nil {
+		return nil, nil, err
+	}
+	crm, err := e.opts.DialCRM(settings, unwatched)
+	if err != nil {
+		return nil, nil, err
+	}
+	if _, err := crm.Login(ctx); err != nil {
+		return nil, nil, err
+	}
+	return shop, crm, nil
+}
+
+// Currencies is the table of Configuration: every CRM currency with the shop currency it is linked to, then the
+// shop's currencies that no CRM currency is linked to.
+func (e *Engine) Currencies(ctx context.Context) (CurrencyTable, error) {
+	m, _, err := e.bothMoney(ctx)
+	if err != nil {
+		return CurrencyTable{}, err
+	}
+	table := tabulate(m)
+	held, err := e.store.Outcomes(ctx, store.Filter{Entity: store.Order, States: []store.State{store.Held}, Reason: "currency"})
+	table.HeldByLinks = len(held)
+	return table, err
+}
+
+func tabulate(m money) CurrencyTable {
+	var t CurrencyTable
+	own, _ := m.shopByID(m.shopBase)
+	t.ShopBase = own.ISOCode
+	if base, ok := m.crmBase(); ok {
+		t.CRMBase = base.Code
+	}
+	t.BasesAgree = t.ShopBase == t.CRMBase
+	for _, c := range m.shop {
+		if c.ISOCode == t.CRMBase {
+			t.RateOfCRMBase = c.Rate.String()
+		}
+	}
+	seen := map[int64]bool{}
+	for _, c := range m.crm {
+		row := CurrencyRow{CRMID: c.ID, CRMName: c.Name, CRMCode: c.Code, CRMActive: c.Active, CRMBase: c.Base, State: "not linked"}
+		for _, l := range m.links {
+			if s, ok := m.shopByID(l.ShopID); ok && l.CRMID == c.ID {
+				row.fill(s, m.shopBase)
+				row.By, row.State = l.By, "linked"
+				seen[s.ID] = true
+			}
+		}
+		if !c.Active {
+			row.State = "inactive"
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	for _, s := range m.shop {
+		if seen[s.ID] {
+			continue
+		}
+		row := CurrencyRow{State: "not linked"}
+		row.fill(s, m.shopBase)
+		if !s.Active {
+			row.State = "inactive"
+		} else {
+			t.UnlinkedShopActive = append(t.UnlinkedShopActive, s.ISOCode)
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	return t
+}
+
+func (r *CurrencyRow) fill(s psapi.Currency, base int64) {
+	r.ShopID, r.ShopName, r.ShopCode, r.ShopActive = s.ID, s.Name, s.ISOCode, s.Active
+	r.ShopDefault, r.Rate = s.ID == base, s.Rate.String()
+}
+
+// SetCurrencyLink links by hand: such a link survives automatic linking. Linking two different codes would write
+// orders in a wrong currency and is refused.
+func (e *Engine) SetCurrencyLink(ctx context.Context, crmID string, shopID int64) error {
+	m, _, err := e.bothMoney(ctx)
+	if err != nil {
+		return err
+	}
+	s, ok := m.shopByID(shopID)
+	if !ok {
+		return &problem.Error{Kind: problem.NotFound, Where: "currencies", Field: "shop currency", Message: fmt.Sprintf("the shop has no currency %d", shopID), Cure: "`cartiger currencies list` shows them."}
+	}
+	at := slices.IndexFunc(m.crm, func(c vtigerws.Currency) bool { return c.ID == crmID })
+	if at < 0 {
+		return &problem.Error{Kind: problem.NotFound, Where: "currencies", Field: "CRM currency", Message: "the CRM has no currency " + crmID, Cure: "`cartiger currencies list` shows them."}
+	}
+	if !m.crm[at].Active {
+		return &problem.Error{Kind: problem.Invalid, Where: "currencies", Field: "CRM currency", Message: m.crm[at].Name + " is inactive in the CRM", Cure: "Activate it there, or link automatically."}
+	}
+	// One shop currency has one CRM currency: its former link goes.
+	var gone []string
+	for _, l := range m.links {
+		if l.ShopID == shopID && l.CRMID != crmID {
+			gone = append(gone, l.CRMID)
+		}
+	}
+	return e.store.SaveCurrencyLinks(ctx, []store.CurrencyLink{{CRMID: crmID, ShopID: shopID, Code: s.ISOCode, By: "hand"}}, gone)
+}
+
+// RemoveCurrencyLink unlinks a CRM currency; orders in the shop's currency are held from then on.
+func (e *Engine) RemoveCurrencyLink(ctx context.Context, crmID string) error {
+	return e.store.SaveCurrencyLinks(ctx, nil, []string{crmID})
+}

@@ -1,0 +1,612 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"cartiger/problem"
+	"cartiger/psapi"
+	"cartiger/store"
+	"cartiger/vtigerws"
+)
+
+// batch is how many records are matched by one query and intended by one transaction. The CRM answers 100 rows at most:
+// one less in the list, and a full answer that needs a second query means duplicates.
+const batch = 99
+
+// exports are the kinds of export and the entity each one counts.
+var exports = map[string]store.Entity{"products": store.Product, "customers": store.Customer, "orders": store.Order}
+
+// Export writes all products, all customers or the orders of the past into the CRM (rules.md 7). It takes the lease,
+// goes on with an unfinished export of its kind, and stops cleanly when the context ends.
+func (e *Engine) Export(ctx context.Context, kind string, o ExportOptions) (Summary, error) {
+	entity, known := exports[kind]
+	if !known {
+		return Summary{}, &problem.Error{Kind: problem.Invalid, Where: "export", Field: "kind", Message: "nothing is called " + kind, Cure: "Export products, customers or orders."}
+	}
+	unfinished, found, err := e.Unfinished(ctx, kind)
+	if err != nil {
+		return Summary{}, err
+	}
+	if o.Resume && !found {
+		return Summary{}, &problem.Error{Kind: problem.NotFound, Where: "export", Code: "finished", Message: "no export of " + kind + " is unfinished", Cure: "Start it without --resume."}
+	}
+	if kind == "customers" && !o.Reopen && !o.DryRun && !found {
+		if closed, err := e.Closed(ctx, kind); err != nil || closed {
+			return Summary{}, firstErr(err, errOnceOnly)
+		}
+	}
+	if found {
+		// What an unfinished export was started with goes on holding.
+		var was ExportOptions
+		if json.Unmarshal([]byte(unfinished.Options), &was) == nil && o.Since.IsZero() {
+			o.Since = was.Since
+		}
+	}
+	if o.DryRun {
+		return e.preview(ctx, kind, o, unfinished)
+	}
+	unfinished.Options = asJSON(o)
+	w, runCtx, err := e.begin(ctx, kind, unfinished)
+	if err != nil {
+		return Summary{Entity: entity}, err
+	}
+	err = w.export(runCtx, kind, o, w.out.carry)
+	if err == nil && kind == "customers" && o.Limit == 0 {
+		w.run.Closed = true
+	}
+	err = w.end(ctx, err)
+	return w.summary(entity), err
+}
+
+// errOnceOnly is the rule that customers are exported once (rules.md 7).
+var errOnceOnly = &problem.Error{
+	Kind: problem.Invalid, Where: "export", Code: "once-only",
+	Message: "customers can be exported only once, and that export has completed",
+	Cure:    "New customers arrive through watch. To export all again, use --reopen: those already in the CRM stay unchanged.",
+}
+
+// carrier is what takes finished chains: the outbox, or the list of a preview.
+type carrier func(ctx context.Context, chains []Chain) ([]carried, error)
+
+func (w *work) export(ctx context.Context, kind string, o ExportOptions, carry carrier) error {
+	switch kind {
+	case "products":
+		return w.exportProducts(ctx, o, carry)
+	case "customers":
+		return w.exportCustomers(ctx, o, carry)
+	}
+	return w.exportOrders(ctx, o, carry)
+}
+
+// Unfinished gives the export of a kind that was interrupted, stopped or broken off.
+func (e *Engine) Unfinished(ctx context.Context, kind string) (store.Run, bool, error) {
+	run, found, err := e.store.OpenRun(ctx, kind)
+	return run, found, err
+}
+
+// Closed says whether an export that may happen once has completed.
+func (e *Engine) Closed(ctx context.Context, kind string) (bool, error) {
+	runs, err := e.store.Runs(ctx, 0)
+	if err != nil {
+		return false, err
+	}
+	for _, r := range runs {
+		if r.Kind == kind && r.Closed {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// settled are the records that the unfinished run has accounted for already.
+func (w *work) settled(ctx context.Context, entity store.Entity) (map[int64]bool, error) {
+	done := map[int64]bool{}
+	if w.run.ID == 0 {
+		return done, nil
+	}
+	outcomes, err := w.store.Outcomes(ctx, store.Filter{Entity: entity, Run: w.run.ID})
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range outcomes {
+		// A held or failed record gets another chance when its export goes on.
+		if o.State != store.Held && o.State != store.Failed {
+			done[o.ShopID] = true
+			w.count.add(o.State)
+		}
+	}
+	return done, nil
+}
+
+// preview plans an export without lease, run or write: reading both servers is all it does.
+func (e *Engine) preview(ctx context.Context, kind string, o ExportOptions, unfinished store.Run) (Summary, error) {
+	settings, err := e.Settings(ctx)
+	if err != nil {
+		return Summary{}, err
+	}
+	if missing := settings.Missing(); len(missing) > 0 {
+		return Summary{}, missingSettings(missing)
+	}
+	w := &work{Engine: e, settings: settings, count: &counter{}, paused: &gate{}, run: unfinished}
+	if err := w.reach(ctx); err != nil {
+		return Summary{}, err
+	}
+	began := e.opts.Now()
+	var planned []Planned
+	err = w.export(ctx, kind, o, func(_ context.Context, chains []Chain) ([]carried, error) {
+		made := make([]carried, len(chains))
+		for i, c := range chains {
+			made[i] = carried{ids: pretended(c), state: c.State}
+			planned = append(planned, c.planned()...)
+		}
+		return made, nil
+	})
+	if err != nil {
+		return Summary{}, err
+	}
+	counts := w.count.counts() // what an unfinished export has settled already
+	s := Summary{Entity: exports[kind], State: "preview", Total: w.count.total.Load(), Planned: planned, Took: e.opts.Now().Sub(began), ShopRequests: w.shop.Requests(), CRMRequests: w.crm.Requests()}
+	s.Created, s.Updated, s.Unchanged, s.Held, s.Failed = counts.Created, counts.Updated, counts.Unchanged, counts.Held, counts.Failed
+	for _, p := range planned {
+		s.count(p.State)
+	}
+	return s, nil
+}
+
+func (s *Summary) count(state store.State) {
+	switch state {
+	case store.Created:
+		s.Created++
+	case store.Updated:
+		s.Updated++
+	case store.Unchanged:
+		s.Unchanged++
+	case store.Held:
+		s.Held++
+	case store.Failed:
+		s.Failed++
+	}
+}
+
+// pretended stands for the ids that the writes of a preview would get.
+func pretended(c Chain) refs {
+	ids := refs{}
+	for _, w := range c.Writes {
+		ids[w.Name] = Ref(w.Name)
+	}
+	return ids
+}
+
+// planned tells a chain to people: one line per shop record.
+func (c Chain) planned() []Planned {
+	if c.Quiet {
+		return nil
+	}
+	line := Planned{Entity: c.Entity, ShopID: c.ShopID, Label: c.Label, State: c.State, Detail: c.Detail}
+	for _, w := range c.Writes {
+		line.Writes = append(line.Writes, string(w.Write.Op)+" "+w.Write.Module)
+	}
+	lines := []Planned{line}
+	for _, id := range c.Followers {
+		lines = append(lines, Planned{Entity: c.Entity, ShopID: id, Label: c.Label, State: store.Unchanged, Detail: fmt.Sprintf("is the same as %s %d", c.Entity, c.ShopID)})
+	}
+	return lines
+}
+
+// exportProducts writes every product, active or not, whose code the CRM lacks.
+func (w *work) exportProducts(ctx context.Context, o ExportOptions, carry carrier) error {
+	if err := w.describes(ctx, Products); err != nil {
+		return err
+	}
+	factor, err := w.priceFactor(ctx)
+	if err != nil {
+		return err
+	}
+	done, err := w.settled(ctx, store.Product)
+	if err != nil {
+		return err
+	}
+	products, err := readAll(ctx, w, w.shop.Products, psapi.Query{})
+	if err != nil {
+		return err
+	}
+	all := articles(products)
+	if o.Limit > 0 && len(all) > o.Limit {
+		all = all[:o.Limit]
+	}
+	var todo []Article
+	total := int64(0)
+	for _, a := range all {
+		total += int64(len(a.Products))
+		if !done[a.Products[0].ID] {
+			todo = append(todo, a)
+		}
+	}
+	w.count.total.Store(total)
+	for group := range chunks(todo, batch) {
+		if err := w.pausing(ctx); err != nil {
+			return err
+		}
+		found, err := w.findProducts(ctx, group)
+		if err != nil {
+			return err
+		}
+		chains := make([]Chain, len(group))
+		for i, a := range group {
+			chains[i] = planProduct(a, found[Fold(a.Code)], factor, w.draft)
+		}
+		if _, err := carry(ctx, chains); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// findProducts looks a hundred articles up by code, and those that have a link but another code in the CRM by their id.
+func (w *work) findProducts(ctx context.Context, group []Article) (map[string][]vtigerws.Record, error) {
+	codes := make([]string, len(group))
+	var ids []int64
+	for i, a := range group {
+		codes[i] = a.Code
+		ids = append(ids, a.Products[0].ID)
+	}
+	fields := []string{"productcode", "productname", "unit_price", "discontinued", "description"}
+	records, err := w.crm.Find(ctx, Products, "productcode", codes, fields...)
+	if err != nil {
+		return nil, err
+	}
+	byCode, byID := map[string][]vtigerws.Record{}, map[string]vtigerws.Record{}
+	for _, r := range records {
+		byCode[Fold(r["productcode"])] = append(byCode[Fold(r["productcode"])], r)
+		byID[r.ID()] = r
+	}
+	links, err := w.store.Links(ctx, store.Product, ids...)
+	if err != nil {
+		return nil, err
+	}
+	linked := map[int64]string{}
+	var lost []string
+	for _, l := range links {
+		linked[l.ShopID] = l.CRMID
+		if byID[l.CRMID] == nil {
+			lost = append(lost, l.CRMID)
+		}
+	}
+	if len(lost) > 0 {
+		renamed, err := w.crm.Find(ctx, Products, "id", lost, fields...)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range renamed {
+			byID[r.ID()] = r
+		}
+	}
+	for _, a := range group {
+		// The link comes before the code (rules.md 1): a person may have given the product another code in the CRM.
+		if r := byID[linked[a.Products[0].ID]]; r != nil {
+			byCode[Fold(a.Code)] = []vtigerws.Record{r}
+		}
+	}
+	return byCode, nil
+}
+
+// exportCustomers writes everybody who is not deleted in the shop and whose e-mail the CRM lacks.
+func (w *work) exportCustomers(ctx context.Context, o ExportOptions, carry carrier) error {
+	if err := w.describes(ctx, Leads, Contacts, Accounts); err != nil {
+		return err
+	}
+	people, err := w.readPeople(ctx)
+	if err != nil {
+		return err
+	}
+	if o.Limit > 0 && len(people) > o.Limit {
+		people = people[:o.Limit]
+	}
+	done, err := w.settled(ctx, store.Customer)
+	if err != nil {
+		return err
+	}
+	total := int64(0)
+	var todo []Person
+	for _, p := range people {
+		total += int64(len(p.Customers))
+		if !done[p.Main().ID] {
+			todo = append(todo, p)
+		}
+	}
+	w.count.total.Store(total)
+	companies := w.newCompanies()
+	for group := range chunks(todo, batch) {
+		if err := w.pausing(ctx); err != nil {
+			return err
+		}
+		matches, err := w.matchPeople(ctx, group)
+		if err != nil {
+			return err
+		}
+		accounts, err := companies.ensure(ctx, group, matches, carry)
+		if err != nil {
+			return err
+		}
+		chains := make([]Chain, len(group))
+		for i, p := range group {
+			chains[i] = planExported(p, matches[i], accounts[Fold(p.Company)], w.draft)
+		}
+		if _, err := carry(ctx, chains); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// matchPeople finds whom the CRM knows: one query per hundred and module, only for those not found yet (rules.md 1).
+func (w *work) matchPeople(ctx context.Context, people []Person) ([]PersonMatch, error) {
+	var ids []int64
+	for _, p := range people {
+		ids = append(ids, p.ids()...)
+	}
+	links, err := w.store.Links(ctx, store.Customer, ids...)
+	if err != nil {
+		return nil, err
+	}
+	linkedTo := map[int64]map[string]string{}
+	for _, l := range links {
+		if linkedTo[l.ShopID] == nil {
+			linkedTo[l.ShopID] = map[string]string{}
+		}
+		linkedTo[l.ShopID][l.Module] = l.CRMID
+	}
+	found := make([]map[string][]vtigerws.Record, len(people))
+	linked := make([]map[string]string, len(people))
+	for i, p := range people {
+		found[i], linked[i] = map[string][]vtigerws.Record{}, map[string]string{}
+		for _, c := range p.Customers {
+			for module, id := range linkedTo[c.ID] {
+				linked[i][module] = id
+			}
+		}
+	}
+	for _, m := range personModules {
+		var emails []string
+		var ids []string
+		for i, p := range people {
+			if matchPerson(linked[i], found[i]).Found() {
+				continue
+			}
+			if _, held := nobody(Chain{}, p); held {
+				continue
+			}
+			emails = append(emails, p.Email)
+			if id := linked[i][m.Module]; id != "" {
+				ids = append(ids, id)
+			}
+		}
+		if len(emails) == 0 {
+			continue
+		}
+		fields := sortedFields(personFields(m.Module, Person{Email: "x", Customers: []psapi.Customer{{LastName: "x", FirstName: "x", Birthday: "x"}}, Address: &fullAddress, Company: "x", Country: "x", State: "x"}))
+		if m.Module == Contacts {
+			fields = append(fields, "account_id")
+		}
+		records, err := w.crm.Find(ctx, m.Module, m.EmailField, emails, fields...)
+		if err != nil {
+			return nil, err
+		}
+		if len(ids) > 0 {
+			// The link comes before the e-mail: a person may have changed the address in the CRM.
+			seen := map[string]bool{}
+			for _, r := range records {
+				seen[r.ID()] = true
+			}
+			var other []string
+			for _, id := range ids {
+				if !seen[id] {
+					other = append(other, id)
+				}
+			}
+			if len(other) > 0 {
+				more, err := w.crm.Find(ctx, m.Module, "id", other, append(fields, m.EmailField)...)
+				if err != nil {
+					return nil, err
+				}
+				records = append(records, more...)
+			}
+		}
+		for i, p := range people {
+			for _, r := range records {
+				if Fold(r[m.EmailField]) == Fold(p.Email) || r.ID() == linked[i][m.Module] {
+					found[i][m.Module] = append(found[i][m.Module], r)
+				}
+			}
+		}
+	}
+	out := make([]PersonMatch, len(people))
+	for i := range people {
+		out[i] = matchPerson(linked[i], found[i])
+	}
+	return out, nil
+}
+
+// fullAddress has a value everywhere: it makes personFields name all the fields it knows.
+var fullAddress = psapi.Address{Address1: "x", Address2: "x", Postcode: "x", City: "x", Phone: "x", PhoneMobile: "x"}
+
+// companies knows the Accounts of companies by name: one that exists is shared, one that is missing is made once.
+type companies struct {
+	w     *work
+	known map[string]string // folded name → id
+}
+
+func (w *work) newCompanies() *companies { return &companies{w: w, known: map[string]string{}} }
+
+// ensure finds or makes the Accounts that the new Contacts of a group hang on.
+func (c *companies) ensure(ctx context.Context, group []Person, matches []PersonMatch, carry carrier) (map[string]string, error) {
+	var names []string
+	first := map[string]Person{}
+	for i, p := range group {
+		name := Fold(p.Company)
+		if matches[i].Found() || !p.Ordered || name == "" || c.known[name] != "" {
+			continue
+		}
+		if _, seen := first[name]; !seen {
+			first[name] = p
+			names = append(names, p.Company)
+		}
+	}
+	if len(names) == 0 {
+		return c.known, nil
+	}
+	records, err := c.w.crm.Find(ctx, Accounts, "accountname", names, "accountname")
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range records {
+		if name := Fold(r["accountname"]); c.known[name] == "" {
+			c.known[name] = r.ID()
+		}
+	}
+	var chains []Chain
+	var missing []string
+	for _, n := range names {
+		if name := Fold(n); c.known[name] == "" {
+			chains = append(chains, planCompany(first[name], c.w.draft))
+			missing = append(missing, name)
+		}
+	}
+	made, err := carry(ctx, chains)
+	if err != nil {
+		return nil, err
+	}
+	for i, name := range missing {
+		if id := made[i].ids["accounts"]; id != "" {
+			c.known[name] = id
+		}
+	}
+	return c.known, nil
+}
+
+// readPeople reads the shop's customers with their addresses and who has ordered, and gathers them by e-mail.
+func (w *work) readPeople(ctx context.Context) ([]Person, error) {
+	customers, err := readAll(ctx, w, w.shop.Customers, psapi.Query{Where: []psapi.Filter{{Field: "deleted", Op: psapi.Equal, Values: []string{"0"}}}})
+	if err != nil {
+		return nil, err
+	}
+	addresses, err := readAll(ctx, w, w.shop.Addresses, psapi.Query{})
+	if err != nil {
+		return nil, err
+	}
+	orders, err := readAll(ctx, w, w.shop.Orders, psapi.Query{Fields: []string{"id_customer"}, Limit: 250})
+	if err != nil {
+		return nil, err
+	}
+	places, err := w.readPlaces(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ordered := map[int64]bool{}
+	for _, o := range orders {
+		ordered[o.Customer] = true
+	}
+	return gather(customers, addresses, ordered, places), nil
+}
+
+// gather makes people of customers: one per e-mail, in the order of their first customer.
+func gather(customers []psapi.Customer, addresses []psapi.Address, ordered map[int64]bool, where placeNames) []Person {
+	byCustomer := map[int64][]psapi.Address{}
+	for _, a := range addresses {
+		if a.Customer > 0 && !a.Deleted {
+			byCustomer[a.Customer] = append(byCustomer[a.Customer], a)
+		}
+	}
+	var people []Person
+	at := map[string]int{}
+	for _, c := range customers {
+		email := Email(c.Email)
+		i, seen := at[Fold(email)]
+		if !seen || email == "" {
+			i = len(people)
+			at[Fold(email)] = i
+			people = append(people, Person{Email: email})
+		}
+		people[i].Customers = append(people[i].Customers, c)
+		people[i].Ordered = people[i].Ordered || ordered[c.ID]
+	}
+	for i := range people {
+		p := &people[i]
+		// The main customer's latest address speaks; without one, the latest of the others.
+		list := byCustomer[p.Main().ID]
+		for _, c := range p.Customers {
+			if len(list) == 0 {
+				list = byCustomer[c.ID]
+			}
+		}
+		if len(list) > 0 {
+			a := list[len(list)-1]
+			p.Address = &a
+			p.Country, p.State = where.country[a.Country], where.state[a.State]
+			p.Company = a.Company
+		}
+		p.Company, _ = vtigerws.Fit(Accounts, "accountname", firstOf(p.Company, p.Main().Company), vtigerws.Dialect{})
+	}
+	return people
+}
+
+// placeNames are the names of countries and provinces.
+type placeNames struct{ country, state map[int64]string }
+
+func (w *work) readPlaces(ctx context.Context) (placeNames, error) {
+	out := placeNames{map[int64]string{}, map[int64]string{}}
+	countries, err := readAll(ctx, w, w.shop.Countries, psapi.Query{})
+	if err != nil {
+		return out, err
+	}
+	states, err := readAll(ctx, w, w.shop.States, psapi.Query{})
+	if err != nil {
+		return out, err
+	}
+	for _, c := range countries {
+		out.country[c.ID] = c.Name
+	}
+	for _, s := range states {
+		out.state[s.ID] = s.Name
+	}
+	return out, nil
+}
+
+// readAll reads a resource page by page. What nobody can read is reported as failed, never taken as missing.
+func readAll[T any](ctx context.Context, w *work, read func(context.Context, psapi.Query) (psapi.Page[T], error), q psapi.Query) ([]T, error) {
+	var all []T
+	for {
+		page, err := read(ctx, q)
+		if err != nil {
+			return nil, ctxErr(ctx, err)
+		}
+		all = append(all, page.Items...)
+		if err := w.reportBad(ctx, page.Bad); err != nil {
+			return nil, err
+		}
+		if !page.More {
+			return all, nil
+		}
+		q.After = page.Last
+	}
+}
+
+// reportBad lists the shop's unreadable records as failed, so that a person sees them.
+func (w *work) reportBad(ctx context.Context, bad []psapi.BadRecord) error {
+	entities := map[string]store.Entity{"customers": store.Customer, "products": store.Product, "orders": store.Order}
+	var done store.Completion
+	for _, b := range bad {
+		text := fmt.Sprintf("the shop prints %s %d in a form nobody can read: %s", b.Resource, b.ID, b.Reason)
+		done.Entries = append(done.Entries, store.Entry{Level: "warning", Run: w.run.ID, Message: text})
+		if entity, ok := entities[b.Resource]; ok {
+			done.Outcomes = append(done.Outcomes, store.Outcome{Entity: entity, ShopID: b.ID, State: store.Failed, Reason: "unreadable", Detail: text, Label: fmt.Sprintf("%s %d", entity, b.ID), Run: w.run.ID})
+		}
+	}
+	if w.out == nil {
+		return nil // a preview writes nothing
+	}
+	w.out.tally(done)
+	return w.store.Complete(ctx, done)
+}

@@ -1,0 +1,335 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"cartiger/problem"
+	"cartiger/store"
+	"cartiger/vtigerws"
+)
+
+// counter is the live count of a run. Workers add, one goroutine samples: the engine never waits for a screen.
+type counter struct {
+	total, created, updated, unchanged, held, failed atomic.Int64
+}
+
+func (c *counter) add(state store.State) {
+	switch state {
+	case store.Created:
+		c.created.Add(1)
+	case store.Updated:
+		c.updated.Add(1)
+	case store.Unchanged:
+		c.unchanged.Add(1)
+	case store.Held:
+		c.held.Add(1)
+	case store.Failed:
+		c.failed.Add(1)
+	}
+}
+
+func (c *counter) counts() store.Counts {
+	return store.Counts{Created: c.created.Load(), Updated: c.updated.Load(), Unchanged: c.unchanged.Load(), Held: c.held.Load(), Failed: c.failed.Load()}
+}
+
+// The lease is beaten with every sample; it is free for others when its holder has been silent for leaseTTL.
+const (
+	sampleEvery = 250 * time.Millisecond
+	leaseTTL    = 15 * time.Second
+)
+
+// work is one run under way: it holds the lease, the two servers and what is known of them.
+type work struct {
+	*Engine
+	settings Settings
+	shop     Shop
+	crm      CRM
+	facts    vtigerws.Facts
+	draft    Drafter
+	count    *counter
+	pace     *pace
+	out      *outbox
+
+	run     store.Run // owned by the sampler once it runs
+	cursor  atomic.Int64
+	cancel  context.CancelCauseFunc
+	sampler sync.WaitGroup
+	quit    chan struct{}
+	paused  *gate
+}
+
+var (
+	errStopped = errors.New("stopped")
+	errLease   = errors.New("the lease was lost")
+)
+
+// begin takes the lease, reaches the CRM, settles what a dead process left open and starts (or goes on with) a run.
+// The returned context ends when somebody asks the run to stop.
+func (e *Engine) begin(ctx context.Context, kind string, resume store.Run) (*work, context.Context, error) {
+	settings, err := e.Settings(ctx)
+	if err != nil {
+		return nil, ctx, err
+	}
+	if missing := settings.Missing(); len(missing) > 0 {
+		return nil, ctx, missingSettings(missing)
+	}
+	if err := e.store.Acquire(ctx, e.opts.Who, leaseTTL); err != nil {
+		return nil, ctx, err
+	}
+	w := &work{Engine: e, settings: settings, count: &counter{}, quit: make(chan struct{}), paused: &gate{}}
+	// From here on the lease must go back, whatever happens.
+	if err := w.reach(ctx); err != nil {
+		return nil, ctx, errors.Join(err, e.store.Release(context.WithoutCancel(ctx), e.opts.Who))
+	}
+	runCtx, cancel := context.WithCancelCause(ctx)
+	w.cancel = cancel
+	if resume.ID == 0 {
+		resume = store.Run{Kind: kind, Started: e.opts.Now()}
+	}
+	resume.State, resume.Who, resume.Ended, resume.Message = store.Running, e.opts.Who, time.Time{}, ""
+	if w.run, err = e.store.StartRun(ctx, resume); err != nil {
+		cancel(nil)
+		return nil, ctx, errors.Join(err, e.store.Release(context.WithoutCancel(ctx), e.opts.Who))
+	}
+	w.count.total.Store(resume.Total)
+	w.out = &outbox{store: e.store, crm: w.crm, pace: w.pace, count: w.count, run: w.run.ID, blocked: map[string]*problem.Error{}}
+	w.sampler.Add(1)
+	go w.sample(runCtx)
+	if err := w.out.recover(runCtx); err != nil {
+		return nil, ctx, w.end(ctx, err)
+	}
+	return w, runCtx, nil
+}
+
+// reach connects to both servers and reads what planning needs to know of the CRM.
+func (w *work) reach(ctx context.Context) error {
+	var err error
+	if w.shop, err = w.opts.DialShop(w.settings); err != nil {
+		return err
+	}
+	sessions := &sessionLog{store: w.store}
+	if w.crm, err = w.opts.DialCRM(w.settings, sessions.opened); err != nil {
+		return err
+	}
+	w.pace = newPace(w.settings.Int(CRMWorkers), w.crm.SetWorkers, w.opts.Now)
+	if err := sessions.fence(ctx, w.crm); err != nil {
+		return err
+	}
+	if w.facts, err = w.crm.Login(ctx); err != nil {
+		return err
+	}
+	w.draft = Drafter{Dialect: w.facts.Dialect, Modules: map[string]vtigerws.Module{}, Defaults: map[string]string{}, Owner: firstOf(w.settings.Get(CRMOwner), w.facts.UserID)}
+	defaults, err := w.store.Defaults(ctx)
+	if err != nil {
+		return err
+	}
+	for _, d := range defaults {
+		w.draft.Defaults[d.Module+"."+d.Field] = d.Value
+	}
+	return nil
+}
+
+// describes reads what the CRM demands of modules before anything is planned for them.
+func (w *work) describes(ctx context.Context, modules ...string) error {
+	for _, name := range modules {
+		m, err := w.crm.Describe(ctx, name)
+		if err != nil {
+			return err
+		}
+		w.draft.Modules[name] = m
+	}
+	return nil
+}
+
+// sample writes the progress four times a second, keeps the lease and passes on what others ask.
+func (w *work) sample(ctx context.Context) {
+	defer w.sampler.Done()
+	tick := time.NewTicker(sampleEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-w.quit:
+			return
+		case <-tick.C:
+		}
+		quiet := context.WithoutCancel(ctx)
+		w.paused.report(&w.run)
+		w.snapshot()
+		if err := w.store.SaveRun(quiet, w.run); err != nil {
+			w.opts.Log.Warn("progress not saved", "error", err)
+		}
+		request, err := w.store.Beat(quiet, w.opts.Who, w.run.ID)
+		if problem.KindOf(err) == problem.Conflict {
+			w.cancel(errLease)
+			continue
+		}
+		switch request {
+		case "pause":
+			w.paused.close()
+		case "resume":
+			w.paused.open()
+		case "stop":
+			w.cancel(errStopped)
+		}
+	}
+}
+
+// snapshot copies the live counts into the run's row.
+func (w *work) snapshot() {
+	w.run.Beat = w.opts.Now()
+	w.run.Counts = w.count.counts()
+	w.run.Total = w.count.total.Load()
+	w.run.Cursor = w.cursor.Load()
+	w.run.Workers, w.run.Message = w.pace.state()
+	if w.shop != nil {
+		w.run.ShopRequests = w.shop.Requests()
+	}
+	w.run.CRMRequests = w.crm.Requests()
+}
+
+// end writes the run's last row and gives the lease back. It returns err, or why the run was stopped.
+func (w *work) end(ctx context.Context, err error) error {
+	close(w.quit)
+	w.sampler.Wait()
+	w.snapshot()
+	quiet := context.WithoutCancel(ctx)
+	w.run.Ended = w.opts.Now()
+	switch {
+	case err == nil:
+		w.run.State, w.run.Message = store.Finished, ""
+	case errors.Is(err, context.Canceled), errors.Is(err, errStopped):
+		w.run.State, w.run.Message = store.Stopped, ""
+		err = nil
+	default:
+		w.run.State, w.run.Message = store.Broken, err.Error()
+	}
+	w.cancel(nil)
+	if saveErr := w.store.SaveRun(quiet, w.run); err == nil {
+		err = saveErr
+	}
+	if freeErr := w.store.Release(quiet, w.opts.Who); err == nil {
+		err = freeErr
+	}
+	return err
+}
+
+// summary is the run in figures.
+func (w *work) summary(entity store.Entity) Summary {
+	c := w.run.Counts
+	return Summary{
+		Entity: entity, Run: w.run.ID, State: string(w.run.State), Total: w.run.Total,
+		Created: c.Created, Updated: c.Updated, Unchanged: c.Unchanged, Held: c.Held, Failed: c.Failed,
+		ShopRequests: w.run.ShopRequests, CRMRequests: w.run.CRMRequests, Took: w.run.Ended.Sub(w.run.Started),
+	}
+}
+
+// pausing waits while somebody has paused the run, and ends when the run is to stop.
+func (w *work) pausing(ctx context.Context) error { return w.paused.wait(ctx) }
+
+// Ask passes a request to whoever holds the lease: "pause", "resume" or "stop".
+func (e *Engine) Ask(ctx context.Context, request string) error {
+	holder, busy, err := e.store.Holder(ctx)
+	switch {
+	case err != nil:
+		return err
+	case !busy:
+		return &problem.Error{Kind: problem.NotFound, Where: "run", Code: "idle", Message: "nothing is running", Cure: "Start an export or watch first."}
+	case request != "pause" && request != "resume" && request != "stop":
+		return &problem.Error{Kind: problem.Invalid, Where: "run", Field: "request", Message: "unknown request " + request, Cure: "Ask for pause, resume or stop."}
+	}
+	e.opts.Log.Info("asked", "request", request, "holder", holder.Who)
+	return e.store.Ask(ctx, request)
+}
+
+func missingSettings(names []string) error {
+	p := &problem.Error{Kind: problem.Invalid, Where: "settings", Code: "incomplete", Field: names[0], Message: "not set: " + joined(names)}
+	p.Cure = "Type them in Connection, or run `cartiger connect`."
+	return p
+}
+
+// sessionLog keeps the names of the CRM sessions that a run writes with, so that the next one can wait for what a
+// killed process left running in the CRM before it looks whether it arrived.
+type sessionLog struct {
+	store *store.Store
+	mu    sync.Mutex
+	names []string
+}
+
+const sessionsCursor = "crm.sessions"
+
+func (s *sessionLog) opened(name string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.names = append(s.names, name)
+	return s.store.SetCursor(context.Background(), sessionsCursor, asJSON(s.names))
+}
+
+// fence waits for the writes of a run that died. Only open intents make it worth a request.
+func (s *sessionLog) fence(ctx context.Context, crm CRM) error {
+	open, err := s.store.OpenIntents(ctx)
+	if err != nil || len(open) == 0 {
+		return err
+	}
+	text, err := s.store.Cursor(ctx, sessionsCursor)
+	if err != nil || text == "" {
+		return err
+	}
+	var names []string
+	if err := json.Unmarshal([]byte(text), &names); err != nil {
+		return err
+	}
+	return crm.Fence(ctx, names)
+}
+
+// gate holds workers back while a run is paused.
+type gate struct {
+	mu     sync.Mutex
+	closed chan struct{} // nil = open
+}
+
+func (g *gate) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed == nil {
+		g.closed = make(chan struct{})
+	}
+}
+
+func (g *gate) open() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed != nil {
+		close(g.closed)
+		g.closed = nil
+	}
+}
+
+func (g *gate) wait(ctx context.Context) error {
+	for {
+		g.mu.Lock()
+		closed := g.closed
+		g.mu.Unlock()
+		if closed == nil {
+			return ctx.Err()
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-closed:
+		}
+	}
+}
+
+func (g *gate) report(run *store.Run) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	run.State = store.Running
+	if g.closed != nil {
+		run.State = store.Paused
+	}
+}
