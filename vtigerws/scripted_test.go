@@ -26,7 +26,11 @@ type scripted struct {
 	sessions map[string]bool
 	log      []string // operations in order
 	answer   func(op string, form url.Values, w http.ResponseWriter)
+	over     context.Context // ends with the test
 }
+
+// ctx ends when the test does, for answers that never come.
+func (s *scripted) ctx() context.Context { return s.over }
 
 const key = "TestAccessKey"
 
@@ -39,8 +43,10 @@ func serve(t *testing.T, version string, answer func(op string, form url.Values,
 	if version[0] >= '6' {
 		s.types = `["Leads","Accounts","Contacts","Products","SalesOrder","Invoice","Users","Groups","Currency","LineItem","Tax","ProductTaxes"]`
 	}
+	over, end := context.WithCancel(context.Background())
+	s.over = over
 	s.Server = httptest.NewServer(s)
-	t.Cleanup(s.Close)
+	t.Cleanup(func() { end(); s.Close() })
 	return s
 }
 

@@ -37,6 +37,7 @@ func lowestFold(r rune) rune {
 
 var (
 	escapes = regexp.MustCompile(`\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])`)
+	inline  = regexp.MustCompile(`</?(?:a|b|em|font|i|span|strong)\b[^>]*>`)
 	tags    = regexp.MustCompile(`(?s)<(?:script|style)\b.*?</(?:script|style)\s*>|<[^>]*>`)
 )
 
@@ -69,5 +70,5 @@ func page(html string, limit int) string {
 	if len(html) > 1<<16 {
 		html = html[:1<<16]
 	}
-	return plain(tags.ReplaceAllString(html, " "), limit)
+	return plain(tags.ReplaceAllString(inline.ReplaceAllString(html, ""), " "), limit)
 }

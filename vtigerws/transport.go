@@ -196,7 +196,7 @@ func missing(q call, sent bool, err error) error {
 	case errors.As(err, &invalid):
 		p.Code, p.Message = codeTLS, "the certificate is not valid: "+plain(invalid.Error(), 160)
 		p.Cure = "Renew the CRM's certificate, and check this machine's clock."
-	case errors.As(err, &record):
+	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		p.Code, p.Message = codeTLS, "the server does not speak TLS on this port"
 		p.Cure = "Type http:// instead of https://, or the right port."
 	case errors.As(err, &alert), !sent && strings.Contains(err.Error(), "tls: "):
