@@ -2,10 +2,15 @@ package psapitest
 
 import (
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/shopspring/decimal"
 )
+
+const stampLayout = "2006-01-02 15:04:05"
 
 // Action is one thing that happens in the shop. Do says what; the fields an action reads are named with it.
 //
@@ -119,7 +124,39 @@ type Acted struct {
 
 // Act plays an action with the traces it leaves in the real shop, and only those (wire/prestashop.md 5).
 func (s *Shop) Act(a Action) (Acted, error) {
-	return Acted{}, fmt.Errorf("action %q is unknown", a.Do)
+	acts := map[string]func(Action, *Acted) error{
+		"register": s.register, "login": s.login, "order": s.order, "state": s.state,
+		"cancel": s.cancel, "refund": s.refund, "return": s.giveBack,
+		"product": s.createProduct, "edit-product": s.editProduct, "stock": s.moveStock,
+		"edit-customer": s.editCustomer, "edit-address": s.editAddress, "delete-customer": s.deleteCustomer,
+		"currency": s.changeCurrency,
+	}
+	act, ok := acts[a.Do]
+	if !ok {
+		return Acted{}, fmt.Errorf("action %q is unknown; known are %s", a.Do, strings.Join(slices.Sorted(maps.Keys(acts)), ", "))
+	}
+	if _, err := time.Parse(stampLayout, a.At); a.At != "" && err != nil {
+		return Acted{}, fmt.Errorf("action %s: at %q must look like %q", a.Do, a.At, stampLayout)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a.At = s.now(a.At)
+	acted := Acted{At: a.At}
+	if err := act(a, &acted); err != nil {
+		return Acted{}, fmt.Errorf("action %s: %w", a.Do, err)
+	}
+	return acted, nil
+}
+
+// existing is the row an action names, or an error that says which field is wrong.
+func (s *Shop) existing(resource, field string, id int64) (*row, error) {
+	if id == 0 {
+		return nil, fmt.Errorf("%s is missing: give the id of one of %s", field, resource)
+	}
+	if r := s.table(resource).get(id); r != nil {
+		return r, nil
+	}
+	return nil, fmt.Errorf("%s %d does not exist in %s", field, id, resource)
 }
 
 // secret stands for passwords and keys, as in the data set.
@@ -128,8 +165,8 @@ const secret = "x"
 // newCustomer are the values that the shop gives a customer by itself (capture 133).
 func newCustomer(now string) map[string]string {
 	generated := now
-	if at, err := time.Parse("2006-01-02 15:04:05", now); err == nil {
-		generated = at.Add(-6 * time.Hour).Format("2006-01-02 15:04:05") // so that it may be changed at once
+	if at, err := time.Parse(stampLayout, now); err == nil {
+		generated = at.Add(-6 * time.Hour).Format(stampLayout) // so that it may be changed at once
 	}
 	return map[string]string{"id_default_group": "1", "secure_key": secret, "passwd": secret, "last_passwd_gen": generated}
 }

@@ -302,5 +302,5 @@ func (s *Shop) now(at string) string {
 	if at != "" {
 		return at
 	}
-	return s.options.Now().In(s.zone()).Format("2006-01-02 15:04:05")
+	return s.options.Now().In(s.zone()).Format(stampLayout)
 }

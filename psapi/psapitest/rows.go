@@ -29,7 +29,11 @@ func (r *row) copy() *row {
 	for i, t := range r.texts {
 		texts[i] = slices.Clone(t)
 	}
-	return &row{id: r.id, values: slices.Clone(r.values), texts: texts, assocs: maps.Clone(r.assocs)}
+	assocs := maps.Clone(r.assocs)
+	if assocs == nil {
+		assocs = map[string][]row{}
+	}
+	return &row{id: r.id, values: slices.Clone(r.values), texts: texts, assocs: assocs}
 }
 
 // table holds the rows of one resource in id order.
