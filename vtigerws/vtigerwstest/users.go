@@ -115,6 +115,9 @@ func (c *CRM) userRow(u *user) *row {
 	if u.admin {
 		values["is_admin"] = "on"
 	}
+	if u.id != 1 {
+		values["date_format"] = "dd-mm-yyyy"
+	}
 	return &row{id: u.id, values: values}
 }
 

@@ -68,6 +68,7 @@ func (c *CRM) answer(w http.ResponseWriter, r *http.Request, q *request) {
 	case errors.As(err, &page):
 		body = append(body, page...)
 	case errors.Is(err, errFormat):
+		header.Set("Content-Type", c.release.contentType())
 	case c.noisy:
 		body = append(body, fatalNoise...)
 	default:
