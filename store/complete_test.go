@@ -303,9 +303,8 @@ func TestACursorOfARunNeverGoesBack(t *testing.T) {
 // The outbox against a model: whatever is intended and ended in whatever order, a chain is listed exactly while one of
 // its intents is open, and a shop record has at most one.
 func TestTheOutboxHoldsExactlyTheUnfinishedChains(t *testing.T) {
+	s, ctx := open(t, file(t)), t.Context()
 	rapid.Check(t, func(rt *rapid.T) {
-		s := must[*store.Store](t)(store.Open(t.Context(), file(t)))
-		defer func() { check(t, s.Close()) }()
 		type step struct {
 			id   int64
 			open bool
@@ -318,14 +317,14 @@ func TestTheOutboxHoldsExactlyTheUnfinishedChains(t *testing.T) {
 				for i := range c {
 					c[i] = store.Intent{Entity: store.Order, ShopID: id}
 				}
-				ids, err := s.Intend(t.Context(), [][]store.Intent{c})
+				ids, err := s.Intend(ctx, [][]store.Intent{c})
 				if _, busy := model[id]; busy {
 					if problem.KindOf(err) != problem.Conflict {
 						rt.Fatalf("second chain of %d: %v", id, err)
 					}
 					return
 				}
-				check(t, err)
+				check(rt, err)
 				for _, in := range ids[0] {
 					model[id] = append(model[id], step{in, true})
 				}
@@ -347,14 +346,14 @@ func TestTheOutboxHoldsExactlyTheUnfinishedChains(t *testing.T) {
 						open++
 					}
 				}
-				check(t, s.Complete(t.Context(), c))
+				check(rt, s.Complete(ctx, c))
 				if open == 0 {
 					delete(model, id)
 				}
 			},
 			"": func(rt *rapid.T) {
 				got := map[int64][]step{}
-				for _, in := range must[[]store.Intent](t)(s.OpenIntents(t.Context())) {
+				for _, in := range must[[]store.Intent](rt)(s.OpenIntents(ctx)) {
 					got[in.ShopID] = append(got[in.ShopID], step{in.ID, in.State == store.Pending})
 				}
 				if fmt.Sprint(got) != fmt.Sprint(model) {
@@ -362,5 +361,12 @@ func TestTheOutboxHoldsExactlyTheUnfinishedChains(t *testing.T) {
 				}
 			},
 		})
+		var rest store.Completion // an empty outbox for the next history
+		for _, in := range must[[]store.Intent](rt)(s.OpenIntents(ctx)) {
+			if in.State == store.Pending {
+				rest.Dropped = append(rest.Dropped, in.ID)
+			}
+		}
+		check(rt, s.Complete(ctx, rest))
 	})
 }

@@ -85,7 +85,7 @@ func killed(t testing.TB, job, path, dieAt string) {
 	}
 }
 
-// holder starts a process that holds the lease and waits until it does.
+// leaseHolder starts a process that holds the lease and waits until it does.
 func leaseHolder(t testing.TB, path string) *exec.Cmd {
 	t.Helper()
 	cmd := child(t, "lease", path, "")
@@ -129,7 +129,13 @@ func (c *clock) now() time.Time { return c.at }
 
 func newClock() *clock { return &clock{time.Date(2026, 3, 29, 1, 59, 59, 0, time.UTC)} }
 
-func must[T any](t testing.TB) func(T, error) T {
+// fatal is what *testing.T and *rapid.T share.
+type fatal interface {
+	Helper()
+	Fatal(args ...any)
+}
+
+func must[T any](t fatal) func(T, error) T {
 	return func(v T, err error) T {
 		t.Helper()
 		if err != nil {
@@ -139,7 +145,7 @@ func must[T any](t testing.TB) func(T, error) T {
 	}
 }
 
-func check(t testing.TB, err error) {
+func check(t fatal, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -255,6 +255,20 @@ func TestAProgramKilledWhileItMakesTheFileIsNoTrouble(t *testing.T) {
 	}
 }
 
+func TestAProgramKilledAnywhereInItsStartIsNoTrouble(t *testing.T) {
+	for delay := range 15 {
+		path := file(t)
+		cmd := child(t, "open", path, "")
+		check(t, cmd.Start())
+		time.Sleep(time.Duration(delay) * 2 * time.Millisecond) // wherever that falls: before, in the middle of, after a migration
+		check(t, cmd.Process.Kill())
+		_ = cmd.Wait() // it may have ended before
+		s := open(t, path)
+		check(t, s.SetCursor(t.Context(), "orders", "1"))
+		check(t, s.Check(t.Context()))
+	}
+}
+
 func TestOpeningPrintsNothing(t *testing.T) {
 	if out, err := child(t, "open", file(t), "").CombinedOutput(); err != nil || len(out) > 0 {
 		t.Errorf("%v, printed %q", err, out)
