@@ -103,7 +103,7 @@ func (p *page) translated(f field, texts []translation) {
 		id := strconv.FormatInt(language, 10)
 		p.write(`<language id="`, id, `" xlink:href="`, p.url, "languages/", id, `">`)
 		for _, t := range texts {
-			if t.language == language {
+			if t.language == language && !t.null {
 				p.write("<![CDATA[", t.value, "]]>")
 			}
 		}
@@ -141,15 +141,15 @@ func (s *Shop) price(product *row, options map[string]string) string {
 	taxed := !number("use_tax", "1").IsZero()
 	reduced := !number("use_reduction", "1").IsZero()
 	decimals := number("decimals", s.configuration("PS_PRICE_ROUND_MODE")).IntPart()
-	tax := decimal.NewFromInt(1).Add(s.taxRate(products.value(product, "id_tax_rules_group")).Shift(-2))
+	tax := func() decimal.Decimal { return factor(s.taxRate(products.value(product, "id_tax_rules_group"))) }
 	v := amountOf(products.value(product, "net")).decimal()
 	switch final := amountOf(products.value(product, "price")).decimal(); {
 	case reduced && taxed:
 		v = final
 	case reduced:
-		v = final.DivRound(tax, 9)
+		v = final.DivRound(tax(), 9)
 	case taxed:
-		v = v.Mul(tax)
+		v = v.Mul(tax())
 	}
 	return v.Round(int32(min(max(decimals, 0), 9))).StringFixed(6)
 }

@@ -13,6 +13,7 @@ import (
 type translation struct {
 	language int64
 	value    string
+	null     bool // printed without CDATA, and matched by nothing
 }
 
 // row is one object. Rows never change once they are in a table: a changed one is a copy put in its place, so that
@@ -223,14 +224,18 @@ func (s *spec) parseFields(doc string, set func(name, value string, texts []tran
 
 func (s *spec) parseLanguage(doc string) (translation, string, error) {
 	close := strings.IndexByte(doc, '>')
+	if close < 0 {
+		return translation{}, doc, fmt.Errorf("%s: %q is cut off", s.resource, head(doc))
+	}
 	tag, _ := strings.CutPrefix(doc[:close], `<language id="`)
 	digits, _, _ := strings.Cut(tag, `"`)
 	id, err := strconv.ParseInt(digits, 10, 64)
 	if err != nil {
 		return translation{}, doc, fmt.Errorf("%s: language %q is not a number", s.resource, digits)
 	}
+	null := strings.HasPrefix(doc[close+1:], "</language>")
 	value, rest, err := s.parseValue(doc[close+1:], "</language>")
-	return translation{language: id, value: value}, rest, err
+	return translation{language: id, value: value, null: null}, rest, err
 }
 
 // parseValue reads a value up to the end of its element; the element's end tells where it stops, not the first "]]>".

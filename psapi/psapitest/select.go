@@ -166,7 +166,7 @@ func (s *spec) filterBy(sel *selection, p parameter, filters, translated []strin
 			}
 			sel.match = append(sel.match, func(r *row) bool {
 				return slices.ContainsFunc(r.texts[f.at], func(t translation) bool {
-					return slices.Contains(sel.languages, t.language) && test(t.value)
+					return !t.null && slices.Contains(sel.languages, t.language) && test(t.value)
 				})
 			})
 		}

@@ -216,10 +216,10 @@ func (s *Shop) taxRate(group string) decimal.Decimal {
 	sample = sample[:min(len(sample), 50)]
 	for _, t := range taxes.rows {
 		rate := amountOf(taxes.value(t, "rate")).decimal()
-		factor, fits := decimal.NewFromInt(1).Add(rate.Shift(-2)), 0
+		tax, fits := factor(rate), 0
 		for _, p := range sample {
 			net, final := amountOf(products.value(p, "net")).decimal(), amountOf(products.value(p, "price")).decimal()
-			if net.Mul(factor).Round(2).Equal(final) {
+			if net.Mul(tax).Round(2).Equal(final) {
 				fits++
 			}
 		}
