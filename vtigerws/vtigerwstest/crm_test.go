@@ -28,11 +28,17 @@ func start(t *testing.T, o vtigerwstest.Options) *client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(crm)
-	t.Cleanup(server.Close)
-	c := &client{t: t, crm: crm, server: server}
+	c := serve(t, crm)
 	c.session = c.login("admin", "TestAccessKey")
 	return c
+}
+
+// serve puts a CRM on a loopback port, without a session yet.
+func serve(t *testing.T, crm *vtigerwstest.CRM) *client {
+	t.Helper()
+	server := httptest.NewServer(crm)
+	t.Cleanup(server.Close)
+	return &client{t: t, crm: crm, server: server}
 }
 
 type answer struct {

@@ -71,6 +71,11 @@ func (c *CRM) saveInventory(u *user, t *table, r *row, e element, request form, 
 	var gone []*line
 	if !c.keepsLines(t.m.name, request) {
 		gone, r.lines, r.shipping = r.lines, nil, nil
+		if created { // a save that dies among the lines leaves an order without totals
+			for _, name := range []string{"hdnSubTotal", "hdnTaxType", "hdnS_H_Amount", "hdnGrandTotal"} {
+				t.null(r, name)
+			}
+		}
 		if err := c.readLines(t, r, request, created); err != nil {
 			return nil, err
 		}

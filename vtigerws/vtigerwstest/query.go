@@ -51,17 +51,17 @@ func (c *CRM) queryText(u *user, text string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if limit == maxRows {
+	ascending := len(st.order) == 0 || len(st.order) == 1 && st.order[0] == "id" && !st.desc
+	wanted := -1
+	if ascending {
+		wanted = offset + limit + 1
+	}
+	rows := c.search(m, groups, wanted)
+	if len(rows) > offset+limit && limit > 0 {
 		if _, over := c.faults.Hit("query", m.name, fault.RowsOver); over {
 			limit++
 		}
 	}
-	ascending := len(st.order) == 0 || len(st.order) == 1 && st.order[0] == "id" && !st.desc
-	wanted := -1
-	if ascending {
-		wanted = offset + limit
-	}
-	rows := c.search(m, groups, wanted)
 	if !ascending {
 		c.sort(m, rows, st)
 	}

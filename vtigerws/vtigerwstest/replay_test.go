@@ -320,7 +320,7 @@ func (p *player) prepare(t *testing.T, x *exchange) {
 		if strings.Contains(x.name, "restricted") {
 			u = p.crm.userByName("shop")
 		}
-		p.crm.sessions[s] = &session{name: s, user: u}
+		p.crm.sessions[s] = newSession(s, u)
 	}
 	switch {
 	case strings.HasSuffix(x.name, "login-expired-token"):

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
-	"sync"
 	"time"
 
 	"cartiger/fault"
@@ -17,10 +16,18 @@ const tokenLife = 300 * time.Second
 
 // session is a PHP session: its file is locked for the whole request, so requests of one session run one after another.
 type session struct {
-	mu   sync.Mutex
+	turn chan struct{} // holds one token while a request runs
 	name string
 	user *user
 }
+
+func newSession(name string, u *user) *session {
+	return &session{turn: make(chan struct{}, 1), name: name, user: u}
+}
+
+// lock waits for the session file. PHP waits on when its client has gone, and so does this.
+func (s *session) lock()   { s.turn <- struct{}{} }
+func (s *session) unlock() { <-s.turn }
 
 type challenge struct {
 	token   string
@@ -64,7 +71,7 @@ func (c *CRM) login(_ *session, q *request) (any, error) {
 	if hex.EncodeToString(sum[:]) != q.post["accessKey"] {
 		return nil, errCredentials
 	}
-	s := &session{name: newSessionName(), user: u}
+	s := newSession(newSessionName(), u)
 	c.sessionsMu.Lock()
 	c.sessions[s.name] = s
 	c.sessionsMu.Unlock()
@@ -116,7 +123,7 @@ func (c *CRM) open(q *request) (*session, error) {
 	return s, nil
 }
 
-// delay is the time a request takes on the server.
+// delay is the time a request takes on the server. What it does is done even if its client has stopped waiting.
 func (c *CRM) delay(ctx context.Context) {
 	if c.latency <= 0 {
 		return

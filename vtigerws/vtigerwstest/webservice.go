@@ -95,8 +95,8 @@ func (c *CRM) run(r *http.Request, q *request) (any, error) {
 		if s, err = c.open(q); err != nil {
 			return nil, err
 		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
+		s.lock()
+		defer s.unlock()
 	}
 	c.delay(r.Context())
 	c.mu.Lock()
