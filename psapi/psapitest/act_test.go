@@ -2,8 +2,11 @@ package psapitest_test
 
 import (
 	"fmt"
+	"strconv"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/shopspring/decimal"
 	"pgregory.net/rapid"
 
@@ -78,5 +81,23 @@ func TestATemplateKeepsItsMoney(t *testing.T) {
 				t.Errorf("copy of order %d: %s is %s, was %s", template, name, copied[name], o[name])
 			}
 		}
+	}
+}
+
+// TestTheShopsClock runs through the night in which Paris sets its clocks back: the same stamps come twice.
+func TestTheShopsClock(t *testing.T) {
+	at := time.Date(2026, 10, 24, 23, 30, 0, 0, time.UTC)
+	s := newShop(t, psapitest.Options{Now: func() time.Time { return at }})
+	var stamps []string
+	for range 4 {
+		stamps = append(stamps, act(t, s, psapitest.Action{Do: "login", Customer: 24}).At)
+		if access := get(t, s, "/api/carts?limit=1").header.Get("Access-Time"); access != strconv.FormatInt(at.Unix(), 10) {
+			t.Errorf("Access-Time is %s at %s", access, at)
+		}
+		at = at.Add(30 * time.Minute)
+	}
+	want := []string{"2026-10-25 01:30:00", "2026-10-25 02:00:00", "2026-10-25 02:30:00", "2026-10-25 02:00:00"}
+	if diff := cmp.Diff(want, stamps); diff != "" {
+		t.Errorf("stamps (-want +got):\n%s", diff)
 	}
 }

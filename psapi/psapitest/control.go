@@ -45,6 +45,7 @@ func (s *Shop) ResetStats() {
 // /__act, /__fault and /__records/RESOURCE.
 func (s *Shop) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
+// routes puts the faults before the API, the counting before the faults, and the control endpoints beside them.
 func (s *Shop) routes() http.Handler {
 	api := fault.Handler(&s.faults, func(r *http.Request) (string, string) { return s.resourceOf(r), "" }, http.HandlerFunc(s.api))
 	control := http.NewServeMux()
@@ -190,6 +191,7 @@ func (s *Shop) records(resource string) ([]map[string]string, error) {
 	return records, nil
 }
 
+// record is what Record promises, of a row. s.mu is held.
 func (s *Shop) record(t *table, r *row) map[string]string {
 	record := make(map[string]string, len(t.fields))
 	standard := castID(s.configuration("PS_LANG_DEFAULT"))
@@ -255,6 +257,7 @@ func (s *Shop) set(t *table, id int64, values map[string]string) *row {
 	return r
 }
 
+// assign writes values into a row that is in no table yet.
 func (s *Shop) assign(t *table, r *row, values map[string]string) {
 	for name, value := range values {
 		f, ok := t.field(name)
@@ -275,6 +278,7 @@ func (s *Shop) assign(t *table, r *row, values map[string]string) {
 
 const zeroDate = "0000-00-00 00:00:00"
 
+// insert is Insert without the lock. A customer belongs to the default group.
 func (s *Shop) insert(t *table, values map[string]string) int64 {
 	r := &row{values: make([]string, t.values), texts: make([][]translation, t.texts), assocs: map[string][]row{}}
 	blank := map[string]string{}

@@ -47,6 +47,7 @@ func (s *Shop) back(a Action, acted *Acted, line *row, quantity int64) {
 	s.count(line.id, "product_quantity_reinjected", quantity)
 }
 
+// count adds to one of a line's counters.
 func (s *Shop) count(line int64, name string, quantity int64) {
 	details := s.table("order_details")
 	s.set(details, line, map[string]string{name: id(castID(details.value(details.get(line), name)) + quantity)})

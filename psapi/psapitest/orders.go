@@ -26,6 +26,7 @@ func (s *Shop) order(a Action, acted *Acted) error {
 	if err != nil {
 		return err
 	}
+	// Everything that can be refused is looked at before the first row is written.
 	orders, details, discounts, currencies := s.table("orders"), s.table("order_details"), s.table("order_discounts"), s.table("currencies")
 	currency := cmp.Or(a.Currency, castID(orders.value(template, "id_currency")))
 	if _, err := s.existing("currencies", "currency", currency); err != nil {
@@ -225,6 +226,7 @@ func (s *Shop) lines(a Action, template *row, rate, exchange decimal.Decimal, ex
 	return lines, nil
 }
 
+// explicit makes a line from what the action gives and the product for the rest. The name is in the order's language.
 func (s *Shop) explicit(l Line, rate decimal.Decimal, places int32, language string) (map[string]string, error) {
 	products := s.table("products")
 	p := products.get(l.Product)

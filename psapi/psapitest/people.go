@@ -17,6 +17,7 @@ func flag(b bool) string {
 	return "0"
 }
 
+// register makes a customer, the address if there is one, and the visitor's row of guests.
 func (s *Shop) register(a Action, acted *Acted) error {
 	if a.Email == "" {
 		return errors.New("email is missing: a customer needs one")
@@ -116,6 +117,7 @@ func (s *Shop) login(a Action, acted *Acted) error {
 	return nil
 }
 
+// editCustomer changes personal data, in the back office or by the customer: both touch date_upd.
 func (s *Shop) editCustomer(a Action, acted *Acted) error {
 	c, err := s.existing("customers", "customer", a.Customer)
 	if err != nil {
@@ -202,6 +204,7 @@ func (s *Shop) deleteCustomer(a Action, acted *Acted) error {
 	return nil
 }
 
+// changeCurrency adds or changes a currency; currencies have no dates, so nothing but the values tells.
 func (s *Shop) changeCurrency(a Action, acted *Acted) error {
 	currencies := s.table("currencies")
 	values := map[string]string{}

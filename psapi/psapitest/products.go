@@ -6,6 +6,7 @@ import (
 	"github.com/shopspring/decimal"
 )
 
+// createProduct makes a product with the same name in every language, in the standard tax rules group.
 func (s *Shop) createProduct(a Action, acted *Acted) error {
 	if a.Name == "" {
 		return errors.New("name is missing: a product needs one")
@@ -33,6 +34,7 @@ func (s *Shop) priceTag(values map[string]string, net decimal.Decimal, taxGroup 
 	values["price"] = long(net.Mul(factor(s.taxRate(taxGroup))).Round(2))
 }
 
+// editProduct saves the product form: date_upd moves even when nothing else does.
 func (s *Shop) editProduct(a Action, acted *Acted) error {
 	p, err := s.existing("products", "product", a.Product)
 	if err != nil {
@@ -52,6 +54,7 @@ func (s *Shop) editProduct(a Action, acted *Acted) error {
 	return nil
 }
 
+// moveStock is a stock movement by hand.
 func (s *Shop) moveStock(a Action, acted *Acted) error {
 	p, err := s.existing("products", "product", a.Product)
 	if err != nil {

@@ -20,6 +20,7 @@ type parameter struct {
 	order []string          // of sub
 }
 
+// parseQuery keeps what the web service reads; everything else is ignored, as there.
 func parseQuery(raw string) query {
 	q := query{plain: map[string]string{}}
 	for part := range strings.SplitSeq(raw, "&") {
@@ -41,6 +42,7 @@ func parseQuery(raw string) query {
 	return q
 }
 
+// put sets a parameter in the place where its key was first seen.
 func put(list []parameter, key, sub string, deep bool, value string) []parameter {
 	at := -1
 	for i := range list {

@@ -35,6 +35,8 @@ func (p *page) minimum(s *spec, r *row) {
 	p.write("<", s.node, ` id="`, r.values[0], `" xlink:href="`, p.url, s.resource, "/", r.values[0], `"/>`, "\n")
 }
 
+// object prints an object in the form that display asks for: fields in the order of the schema, then virtual prices,
+// then associations.
 func (p *page) object(t *table, r *row) {
 	if p.display.minimum {
 		p.minimum(t.spec, r)
@@ -64,6 +66,7 @@ func (p *page) object(t *table, r *row) {
 	p.write("</", t.node, ">\n")
 }
 
+// plain prints a field; owner is the id of its object.
 func (p *page) plain(f field, value, owner string) {
 	p.write("\t<", f.name)
 	absent := strings.HasPrefix(f.name, "id_") && (value == "" || amountOf(value).decimal().IsZero())
@@ -79,6 +82,7 @@ func (p *page) plain(f field, value, owner string) {
 	p.value(value, f.name)
 }
 
+// flags prints the attributes not_filterable and readonly.
 func (p *page) flags(f field) {
 	if f.dynamic {
 		p.write(` not_filterable="true"`)
@@ -97,6 +101,7 @@ func (p *page) value(value, name string) {
 	p.write("><![CDATA[", value, "]]></", name, ">\n")
 }
 
+// translated prints a field in the languages asked for.
 func (p *page) translated(f field, texts []translation) {
 	p.write("\t<", f.name, ">")
 	for _, language := range p.languages {
@@ -154,6 +159,7 @@ func (s *Shop) price(product *row, options map[string]string) string {
 	return v.Round(int32(min(max(decimals, 0), 9))).StringFixed(6)
 }
 
+// associations prints the lists of an object. Items of a list that is a resource too refer to it; virtual ones do not.
 func (p *page) associations(t *table, r *row) {
 	p.write("<associations>\n")
 	for _, a := range t.assocs {

@@ -93,6 +93,7 @@ func (t *table) where(name, value string) []*row {
 	return found
 }
 
+// own takes the rows away from the data set that all shops share, before the first change.
 func (t *table) own() {
 	if t.shared {
 		t.rows, t.shared = slices.Clone(t.rows), false
@@ -130,6 +131,7 @@ func (t *table) put(r *row) int64 {
 	return r.id
 }
 
+// remove takes a row out; its id is never given again.
 func (t *table) remove(id int64) bool {
 	i, ok := t.find(id)
 	if !ok {
@@ -222,6 +224,7 @@ func (s *spec) parseFields(doc string, set func(name, value string, texts []tran
 	return doc, nil
 }
 
+// parseLanguage reads one <language id="N">value</language> of a translated field.
 func (s *spec) parseLanguage(doc string) (translation, string, error) {
 	close := strings.IndexByte(doc, '>')
 	if close < 0 {
@@ -251,6 +254,7 @@ func (s *spec) parseValue(doc, end string) (value, rest string, err error) {
 	return "", doc, fmt.Errorf("%s: no value ends before %q", s.resource, head(doc))
 }
 
+// parseAssociations reads what stands behind <associations>; references are dropped, page.associations makes them anew.
 func (s *spec) parseAssociations(doc string) (map[string][]row, string, error) {
 	found := map[string][]row{}
 	for !strings.HasPrefix(doc, "</associations>\n") {
@@ -288,4 +292,5 @@ func (s *spec) parseAssociations(doc string) (map[string][]row, string, error) {
 	return found, doc[len("</associations>\n"):], nil
 }
 
+// head is the start of a text, for errors.
 func head(s string) string { return s[:min(len(s), 60)] }

@@ -167,6 +167,7 @@ func parseSpec(resource, synopsis string) (*spec, error) {
 	return s, nil
 }
 
+// add appends a field and gives it its place in the rows.
 func (s *spec) add(f field) {
 	if f.i18n {
 		f.at, s.texts = s.texts, s.texts+1
@@ -193,6 +194,7 @@ func (s *spec) association(name string) (association, bool) {
 	return s.assocs[i], true
 }
 
+// kindOf guesses the type of a column; no schema tells it.
 func kindOf(name, attributes string) kind {
 	if slices.Contains(dateNames, name) {
 		return date

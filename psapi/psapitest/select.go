@@ -41,6 +41,8 @@ type display struct {
 
 func (d display) shows(name string) bool { return d.full || d.fields[name] }
 
+// selectRows understands the query of a list in the order in which the shop does: schema, filters, display, sort,
+// limit. The first thing wrong decides the error. (The shop then still loads every row; that is not imitated.)
 func (s *spec) selectRows(q query, languages []int64) (selection, *refusal) {
 	sel := selection{languages: languages, display: display{minimum: true}}
 	with := q.plain["date"] != "" && q.plain["date"] != "0"
@@ -92,6 +94,8 @@ func (s *spec) filterable(dates bool) (plain, translated []string) {
 	return plain, translated
 }
 
+// displayable lists the fields that display=[…] accepts, in the order in which errors name them. The dates are among
+// them only with date=1, though display=full prints them always.
 func (s *spec) displayable(dates bool) []string {
 	var names []string
 	for _, f := range s.fields {
@@ -105,10 +109,12 @@ func (s *spec) displayable(dates bool) []string {
 	return names
 }
 
+// filterBy adds one filter[NAME]=VALUE. joins counts the filters on translated fields: each joins the table of
+// translations under one and the same alias.
 func (s *spec) filterBy(sel *selection, p parameter, filters, translated []string, joins *int) *refusal {
 	switch {
 	case slices.Contains(filters, p.key):
-		if p.sub != nil {
+		if p.sub != nil { // PHP writes "Array" into the SQL
 			sel.broken = true
 			return nil
 		}
@@ -329,6 +335,7 @@ func splitOutside(s string) []string {
 	return parts
 }
 
+// sortBy reads sort=FIELD_ASC or sort=[FIELD_ASC,FIELD_DESC].
 func (s *spec) sortBy(sel *selection, q query, filters, translated []string) *refusal {
 	asked, ok := q.plain["sort"]
 	if !ok {
@@ -361,6 +368,7 @@ func (s *spec) sortBy(sel *selection, q query, filters, translated []string) *re
 	return nil
 }
 
+// order compares two rows by a field; translated ones by their first language.
 func (s *spec) order(f field, descending bool) func(a, b *row) int {
 	f = s.stored(f)
 	if f.name == "id" {
@@ -397,6 +405,7 @@ func (s *spec) order(f field, descending bool) func(a, b *row) int {
 	}
 }
 
+// limitBy reads limit=COUNT or limit=OFFSET,COUNT. What is no number is 0: an empty list, not an error.
 func limitBy(sel *selection, q query) *refusal {
 	asked, ok := q.plain["limit"]
 	if !ok {
@@ -433,7 +442,7 @@ func (sel *selection) run(t *table) []*row {
 	if sel.broken {
 		return nil
 	}
-	enough := -1
+	enough := -1 // rows after which the scan may stop
 	if sel.limited && len(sel.compare) == 0 && sel.indexed == nil {
 		enough = sel.offset + sel.count
 	}

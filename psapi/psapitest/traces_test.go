@@ -77,23 +77,27 @@ func TestTheTracesOfAnAction(t *testing.T) {
 	}{
 		{"register", Action{Do: "register", Email: "a@example.com"}, []string{"customers +2312", "guests +3082"}},
 		{
-			"register with a company", Action{Do: "register", Email: "a@example.com", Company: "ACME"},
+			"register with a company",
+			Action{Do: "register", Email: "a@example.com", Company: "ACME"},
 			[]string{"addresses +3268", "customers +2312", "guests +3082"},
 		},
 		{"login", Action{Do: "login", Customer: 24}, []string{"carts +2302"}},
 		{
-			"login with a visitor's cart", Action{Do: "login", Customer: 24, Cart: 2300},
+			"login with a visitor's cart",
+			Action{Do: "login", Customer: 24, Cart: 2300},
 			[]string{"carts 2300 date_upd=" + moment, "carts 2300 id_customer=24"},
 		},
 		{
-			"order", Action{Do: "order", Customer: 24, State: 10, Lines: []Line{{Product: 31, Quantity: 2}}},
+			"order",
+			Action{Do: "order", Customer: 24, State: 10, Lines: []Line{{Product: 31, Quantity: 2}}},
 			[]string{
 				"carts +2302", "order_details +3311", "order_histories +4146", "orders +1301",
 				"products 31 quantity=495", "stock_movements +3151",
 			},
 		},
 		{
-			"order of a guest with a voucher", Action{
+			"order of a guest with a voucher",
+			Action{
 				Do: "order", Email: "g@example.com", Guest: true, State: 2, Discount: net("1"), Lines: []Line{{Product: 31}},
 			},
 			[]string{
@@ -102,21 +106,24 @@ func TestTheTracesOfAnAction(t *testing.T) {
 			},
 		},
 		{
-			"the first state with an invoice", Action{Do: "state", Order: 27, State: 2},
+			"the first state with an invoice",
+			Action{Do: "state", Order: 27, State: 2},
 			[]string{
 				"order_histories +4146", "orders 27 date_upd=" + moment, "orders 27 invoice_date=" + moment,
 				"orders 27 invoice_number=1121", "orders 27 valid=1",
 			},
 		},
 		{
-			"a state with a delivery slip", Action{Do: "state", Order: 29, State: 4},
+			"a state with a delivery slip",
+			Action{Do: "state", Order: 29, State: 4},
 			[]string{
 				"configurations 39 date_upd=" + moment, "configurations 39 value=347", "order_histories +4146",
 				"orders 29 date_upd=" + moment, "orders 29 delivery_date=" + moment, "orders 29 delivery_number=346",
 			},
 		},
 		{
-			"cancel three of six units", Action{Do: "cancel", Order: 27, Line: 60, Quantity: 3},
+			"cancel three of six units",
+			Action{Do: "cancel", Order: 27, Line: 60, Quantity: 3},
 			[]string{
 				"carts 1026 date_upd=" + moment, "order_details 60 product_quantity=3", "order_details 60 product_quantity_reinjected=4",
 				"orders 27 date_upd=" + moment, "orders 27 total_paid=158.37", "orders 27 total_paid_real=158.37",
@@ -124,25 +131,29 @@ func TestTheTracesOfAnAction(t *testing.T) {
 			},
 		},
 		{
-			"cancel the last line", Action{Do: "cancel", Order: 27, Line: 60},
+			"cancel the last line",
+			Action{Do: "cancel", Order: 27, Line: 60},
 			[]string{
 				"carts 1026 date_upd=" + moment, "order_details -60", "order_histories +4146",
 				"orders 27 date_upd=" + moment, "products 1142 quantity=150", "stock_movements +3151",
 			},
 		},
 		{
-			"refund", Action{Do: "refund", Order: 29, Line: 65, Quantity: 1},
+			"refund",
+			Action{Do: "refund", Order: 29, Line: 65, Quantity: 1},
 			[]string{
 				"order_details 65 product_quantity_refunded=1", "order_details 65 product_quantity_reinjected=1",
 				"products 910 quantity=162", "stock_movements +3151",
 			},
 		},
 		{
-			"return", Action{Do: "return", Order: 5, Line: 11, Quantity: 1},
+			"return",
+			Action{Do: "return", Order: 5, Line: 11, Quantity: 1},
 			[]string{"order_details 11 product_quantity_return=1"},
 		},
 		{
-			"return into stock", Action{Do: "return", Order: 5, Line: 11, Quantity: 1, Restock: true},
+			"return into stock",
+			Action{Do: "return", Order: 5, Line: 11, Quantity: 1, Restock: true},
 			[]string{
 				"order_details 11 product_quantity_reinjected=1", "order_details 11 product_quantity_return=1",
 				"products 670 quantity=474", "stock_movements +3151",
@@ -150,30 +161,36 @@ func TestTheTracesOfAnAction(t *testing.T) {
 		},
 		{"product", Action{Do: "product", Name: "Cup", Reference: "CUP", Price: net("10")}, []string{"products +1620"}},
 		{
-			"edit-product", Action{Do: "edit-product", Product: 31, Price: net("10"), Active: &off},
+			"edit-product",
+			Action{Do: "edit-product", Product: 31, Price: net("10"), Active: &off},
 			[]string{"products 31 active=0", "products 31 date_upd=" + moment, "products 31 net=10.000000", "products 31 price=11.960000"},
 		},
 		{"stock", Action{Do: "stock", Product: 31, Quantity: 3}, []string{"products 31 quantity=500", "stock_movements +3151"}},
 		{
-			"edit-customer", Action{Do: "edit-customer", Customer: 24, Email: "new@example.com"},
+			"edit-customer",
+			Action{Do: "edit-customer", Customer: 24, Email: "new@example.com"},
 			[]string{"customers 24 date_upd=" + moment, "customers 24 email=new@example.com"},
 		},
 		{
-			"edit-address in the back office", Action{Do: "edit-address", Address: &Address{ID: 1346, City: "Lyon"}},
+			"edit-address in the back office",
+			Action{Do: "edit-address", Address: &Address{ID: 1346, City: "Lyon"}},
 			[]string{"addresses 1346 city=Lyon", "addresses 1346 date_upd=" + moment},
 		},
 		{
-			"edit-address that an order uses, in the shop", Action{
+			"edit-address that an order uses, in the shop",
+			Action{
 				Do: "edit-address", Front: true, Address: &Address{ID: 1346, City: "Lyon"},
 			},
 			[]string{"addresses +3268", "addresses 1346 date_upd=" + moment, "addresses 1346 deleted=1"},
 		},
 		{
-			"delete-customer", Action{Do: "delete-customer", Customer: 24},
+			"delete-customer",
+			Action{Do: "delete-customer", Customer: 24},
 			[]string{"customers 24 date_upd=" + moment, "customers 24 deleted=1"},
 		},
 		{
-			"delete-customer with orders, physically", Action{Do: "delete-customer", Customer: 920, Physical: true},
+			"delete-customer with orders, physically",
+			Action{Do: "delete-customer", Customer: 920, Physical: true},
 			[]string{
 				"addresses 1346 date_upd=" + moment, "addresses 1346 deleted=1", "addresses 1348 date_upd=" + moment,
 				"addresses 1348 deleted=1", "addresses -1347", "customers -920",
@@ -181,7 +198,8 @@ func TestTheTracesOfAnAction(t *testing.T) {
 		},
 		{"a new currency", Action{Do: "currency", Code: "SEK", Price: net("11.2")}, []string{"currencies +7"}},
 		{
-			"currency switched off", Action{Do: "currency", Currency: 4, Active: &off, Price: net("1.1")},
+			"currency switched off",
+			Action{Do: "currency", Currency: 4, Active: &off, Price: net("1.1")},
 			[]string{"currencies 4 active=0", "currencies 4 conversion_rate=1.100000"},
 		},
 	}

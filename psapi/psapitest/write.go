@@ -28,6 +28,7 @@ func requestXML(w http.ResponseWriter, r *http.Request) (string, error) {
 }
 
 // change answers PUT, POST and DELETE.
+// change answers PUT, POST and DELETE as far as the captures go (130-135). A PUT replaces: what it omits becomes empty.
 func (s *Shop) change(a *answer, p *page, c call) {
 	t := s.table(c.segments[0])
 	if t == nil {
