@@ -74,7 +74,7 @@ func (r refs) resolve(w vtigerws.Write) vtigerws.Write {
 	w.ID = r.value(w.ID)
 	fields := make(vtigerws.Record, len(w.Fields))
 	for name, v := range w.Fields {
-		if strings.HasSuffix(name, "_id") || name == "related_to" {
+		if strings.HasSuffix(name, "_id") || name == "related_to" || name == "crm_ref" {
 			v = r.value(v)
 		}
 		fields[name] = v

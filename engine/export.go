@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 
 	"cartiger/problem"
 	"cartiger/psapi"
@@ -317,7 +319,6 @@ func (w *work) exportCustomers(ctx context.Context, o ExportOptions, carry carri
 		}
 	}
 	w.count.total.Store(total)
-	companies := w.newCompanies()
 	for group := range chunks(todo, batch) {
 		if err := w.pausing(ctx); err != nil {
 			return err
@@ -326,7 +327,7 @@ func (w *work) exportCustomers(ctx context.Context, o ExportOptions, carry carri
 		if err != nil {
 			return err
 		}
-		accounts, err := companies.ensure(ctx, group, matches, carry)
+		accounts, err := w.companies.ensure(ctx, group, matches, carry)
 		if err != nil {
 			return err
 		}
@@ -386,10 +387,7 @@ func (w *work) matchPeople(ctx context.Context, people []Person) ([]PersonMatch,
 		if len(emails) == 0 {
 			continue
 		}
-		fields := sortedFields(personFields(m.Module, Person{Email: "x", Customers: []psapi.Customer{{LastName: "x", FirstName: "x", Birthday: "x"}}, Address: &fullAddress, Company: "x", Country: "x", State: "x"}))
-		if m.Module == Contacts {
-			fields = append(fields, "account_id")
-		}
+		fields := w.readable(m.Module)
 		records, err := w.crm.Find(ctx, m.Module, m.EmailField, emails, fields...)
 		if err != nil {
 			return nil, err
@@ -429,61 +427,27 @@ func (w *work) matchPeople(ctx context.Context, people []Person) ([]PersonMatch,
 	return out, nil
 }
 
-// fullAddress has a value everywhere: it makes personFields name all the fields it knows.
-var fullAddress = psapi.Address{Address1: "x", Address2: "x", Postcode: "x", City: "x", Phone: "x", PhoneMobile: "x"}
-
-// companies knows the Accounts of companies by name: one that exists is shared, one that is missing is made once.
-type companies struct {
-	w     *work
-	known map[string]string // folded name → id
+// everybody has a value everywhere: it makes personFields name all the fields that the shop owns.
+var everybody = Person{
+	Email: "x", Customers: []psapi.Customer{{LastName: "x", FirstName: "x", Birthday: "x"}}, Company: "x", Country: "x", State: "x",
+	Address: &psapi.Address{Address1: "x", Address2: "x", Postcode: "x", City: "x", Phone: "x", PhoneMobile: "x"},
 }
 
-func (w *work) newCompanies() *companies { return &companies{w: w, known: map[string]string{}} }
-
-// ensure finds or makes the Accounts that the new Contacts of a group hang on.
-func (c *companies) ensure(ctx context.Context, group []Person, matches []PersonMatch, carry carrier) (map[string]string, error) {
-	var names []string
-	first := map[string]Person{}
-	for i, p := range group {
-		name := Fold(p.Company)
-		if matches[i].Found() || !p.Ordered || name == "" || c.known[name] != "" {
-			continue
-		}
-		if _, seen := first[name]; !seen {
-			first[name] = p
-			names = append(names, p.Company)
-		}
+// readable are the fields of a person that a query may name: a hidden one would make the CRM refuse it (wire/vtiger.md 2).
+func (w *work) readable(module string) []string {
+	fields := sortedFields(personFields(module, everybody))
+	switch module {
+	case Contacts:
+		fields = append(fields, "account_id")
+	case Leads:
+		fields = slices.AppendSeq(fields, maps.Keys(leadToContact))
 	}
-	if len(names) == 0 {
-		return c.known, nil
-	}
-	records, err := c.w.crm.Find(ctx, Accounts, "accountname", names, "accountname")
-	if err != nil {
-		return nil, err
-	}
-	for _, r := range records {
-		if name := Fold(r["accountname"]); c.known[name] == "" {
-			c.known[name] = r.ID()
-		}
-	}
-	var chains []Chain
-	var missing []string
-	for _, n := range names {
-		if name := Fold(n); c.known[name] == "" {
-			chains = append(chains, planCompany(first[name], c.w.draft))
-			missing = append(missing, name)
-		}
-	}
-	made, err := carry(ctx, chains)
-	if err != nil {
-		return nil, err
-	}
-	for i, name := range missing {
-		if id := made[i].ids["accounts"]; id != "" {
-			c.known[name] = id
-		}
-	}
-	return c.known, nil
+	described := w.draft.Modules[module]
+	slices.Sort(fields)
+	return slices.DeleteFunc(slices.Compact(fields), func(name string) bool {
+		_, visible := described.Field(name)
+		return !visible
+	})
 }
 
 // readPeople reads the shop's customers with their addresses and who has ordered, and gathers them by e-mail.

@@ -22,6 +22,8 @@ type outbox struct {
 	pace  *pace
 	count *counter
 	run   int64
+	// counts is the entity that the run's figures are about; "" = all.
+	counts store.Entity
 
 	mu      sync.Mutex
 	blocked map[string]*problem.Error // "create Leads" → why the CRM refuses the whole kind until somebody acts
@@ -122,10 +124,7 @@ func (o *outbox) chain(ctx context.Context, c Chain, ids []int64) (carried, erro
 		known.add(w.Name, record)
 		done := store.Completion{Done: []store.DoneIntent{{ID: ids[i], CRMID: record.ID()}}}
 		for _, l := range w.Links {
-			l.CRMID = record.ID()
-			if id := known.value(l.Mirrored); l.Mirrored != "" {
-				l.Mirrored = id
-			}
+			l.CRMID = idFor(l.Module, w.Write, record)
 			links = append(links, l)
 			done.Links = append(done.Links, l)
 		}
@@ -155,7 +154,7 @@ func (o *outbox) send(ctx context.Context, w vtigerws.Write, find Lookup, intent
 		// A write that has left us is waited for, also when somebody wants us to stop.
 		record, err := o.crm.Do(context.WithoutCancel(ctx), w)
 		if err == nil {
-			return record, nil
+			return asRecord(w, record), nil
 		}
 		if noteErr := o.store.Attempted(context.WithoutCancel(ctx), intent, err.Error()); noteErr != nil {
 			return nil, noteErr
@@ -183,6 +182,22 @@ func (o *outbox) send(ctx context.Context, w vtigerws.Write, find Lookup, intent
 			return nil, &problem.Error{Kind: problem.Unavailable, Where: "vtiger", Message: err.Error(), Cause: waitErr}
 		}
 	}
+}
+
+// asRecord gives the answer of a conversion the form of the Contact it made.
+func asRecord(w vtigerws.Write, answer vtigerws.Record) vtigerws.Record {
+	if w.Op != vtigerws.OpConvert {
+		return answer
+	}
+	return vtigerws.Record{"id": answer["contactId"], "account_id": answer["accountId"]}
+}
+
+// idFor is the id that a link of a write gets: a conversion makes an Account besides its Contact.
+func idFor(module string, w vtigerws.Write, record vtigerws.Record) string {
+	if w.Op == vtigerws.OpConvert && module == Accounts {
+		return record["account_id"]
+	}
+	return record.ID()
 }
 
 // arrived looks up what a create made whose answer was lost. A found record may be half written: the order's
@@ -368,10 +383,12 @@ func located(links []store.Link) string {
 	return strings.Join(out, ", ")
 }
 
-// tally counts the outcomes that are on disk.
+// tally counts the outcomes that are on disk. An export of orders also makes customers and products; it counts orders.
 func (o *outbox) tally(done store.Completion) {
 	for _, outcome := range done.Outcomes {
-		o.count.add(outcome.State)
+		if o.counts == "" || o.counts == outcome.Entity {
+			o.count.add(outcome.State)
+		}
 	}
 }
 
@@ -423,7 +440,7 @@ func (o *outbox) recover(ctx context.Context) error {
 			}
 			done.Done = append(done.Done, store.DoneIntent{ID: s.intent.ID, CRMID: found[i].ID()})
 			for _, l := range s.write.Links {
-				l.CRMID = found[i].ID()
+				l.CRMID = idFor(l.Module, s.write.Write, found[i])
 				// Whether a found order is whole is not known: its planner writes it again.
 				if place[0] == SalesOrder || place[0] == Invoice {
 					l.Mirrored = ""

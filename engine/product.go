@@ -20,9 +20,6 @@ type Article struct {
 
 // MirroredProduct is what the link of a product remembers of the last write.
 type MirroredProduct struct {
-	Name   string          `json:"name"`
-	Price  decimal.Decimal `json:"price"`
-	Active bool            `json:"active"`
 	// Tax is the rate (tax1, per cent) that is assigned to the product in the CRM; nil = none.
 	Tax *decimal.Decimal `json:"tax,omitempty"`
 }
@@ -81,7 +78,7 @@ func planProduct(a Article, found []vtigerws.Record, factor decimal.Decimal, d D
 	}
 	fields := productFields(a, factor, d)
 	p := a.Products[0]
-	mirrored := MirroredProduct{Name: p.Name, Price: p.Net, Active: p.Active}
+	var mirrored MirroredProduct
 	if p.TaxRate.IsPositive() {
 		rate := p.TaxRate
 		mirrored.Tax = &rate

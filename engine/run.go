@@ -54,6 +54,9 @@ type work struct {
 	count    *counter
 	pace     *pace
 	out      *outbox
+	// companies are the Accounts by name that the run has met.
+	companies *companies
+	atlas     *atlas
 
 	run     store.Run // owned by the sampler once it runs
 	cursor  atomic.Int64
@@ -97,7 +100,7 @@ func (e *Engine) begin(ctx context.Context, kind string, resume store.Run) (*wor
 		return nil, ctx, errors.Join(err, e.store.Release(context.WithoutCancel(ctx), e.opts.Who))
 	}
 	w.count.total.Store(resume.Total)
-	w.out = &outbox{store: e.store, crm: w.crm, pace: w.pace, count: w.count, run: w.run.ID, blocked: map[string]*problem.Error{}}
+	w.out = &outbox{store: e.store, crm: w.crm, pace: w.pace, count: w.count, run: w.run.ID, counts: exports[kind], blocked: map[string]*problem.Error{}}
 	w.sampler.Add(1)
 	go w.sample(runCtx)
 	if err := w.out.recover(runCtx); err != nil {
@@ -123,6 +126,7 @@ func (w *work) reach(ctx context.Context) error {
 	if w.facts, err = w.crm.Login(ctx); err != nil {
 		return err
 	}
+	w.companies = &companies{w: w, known: map[string]string{}}
 	w.draft = Drafter{Dialect: w.facts.Dialect, Modules: map[string]vtigerws.Module{}, Defaults: map[string]string{}, Owner: firstOf(w.settings.Get(CRMOwner), w.facts.UserID)}
 	defaults, err := w.store.Defaults(ctx)
 	if err != nil {

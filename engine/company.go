@@ -1,0 +1,94 @@
+package engine
+
+import (
+	"context"
+
+	"cartiger/problem"
+	"cartiger/store"
+	"cartiger/vtigerws"
+)
+
+// companies knows the Accounts of companies by name: one that exists is shared, one that is missing is made once.
+type companies struct {
+	w      *work
+	known  map[string]string // folded name → id
+	shared string            // id of the Account for orders without one
+}
+
+// ensure finds or makes the Accounts that the new Contacts of a group hang on.
+func (c *companies) ensure(ctx context.Context, group []Person, matches []PersonMatch, carry carrier) (map[string]string, error) {
+	var names []string
+	first := map[string]Person{}
+	for i, p := range group {
+		key := Fold(p.Company)
+		if matches[i].Found() || !p.Ordered || key == "" || c.known[key] != "" {
+			continue
+		}
+		if _, seen := first[key]; !seen {
+			first[key] = p
+			names = append(names, p.Company)
+		}
+	}
+	if len(names) == 0 {
+		return c.known, nil
+	}
+	return c.known, c.make(ctx, names, first, carry)
+}
+
+// make looks the names up and creates the Accounts of the companies among them that are missing.
+func (c *companies) make(ctx context.Context, names []string, companies map[string]Person, carry carrier) error {
+	records, err := c.w.crm.Find(ctx, Accounts, "accountname", names, "accountname")
+	if err != nil {
+		return err
+	}
+	for _, r := range records {
+		if key := Fold(r["accountname"]); c.known[key] == "" {
+			c.known[key] = r.ID()
+		}
+	}
+	var chains []Chain
+	var missing []string
+	for _, name := range names {
+		key := Fold(name)
+		if p, isCompany := companies[key]; isCompany && c.known[key] == "" {
+			chains = append(chains, planCompany(p, c.w.draft))
+			missing = append(missing, key)
+		}
+	}
+	made, err := carry(ctx, chains)
+	if err != nil {
+		return err
+	}
+	for i, key := range missing {
+		if id := made[i].ids["accounts"]; id != "" {
+			c.known[key] = id
+		}
+	}
+	return nil
+}
+
+// makeShared finds or creates the one Account for orders without another (rules.md 3.2).
+func (c *companies) makeShared(ctx context.Context, name string, carry carrier) error {
+	records, err := c.w.crm.Find(ctx, Accounts, "accountname", []string{name}, "accountname")
+	if err != nil {
+		return err
+	}
+	if len(records) > 0 {
+		c.shared = records[0].ID()
+		return nil
+	}
+	chain := Chain{Entity: store.Customer, ShopID: sharedAccountID, Label: name, Quiet: true}
+	chain = c.w.draft.create(chain, "accounts", Accounts, vtigerws.Record{"accountname": name},
+		Lookup{Module: Accounts, Field: "accountname", Value: name}, []store.Link{{Entity: store.Customer, ShopID: sharedAccountID, Module: Accounts, Key: name}})
+	made, err := carry(ctx, []Chain{chain})
+	if err != nil {
+		return err
+	}
+	if c.shared = made[0].ids["accounts"]; c.shared == "" {
+		return &problem.Error{Kind: problem.Invalid, Where: "vtiger", Field: SharedAccount, Message: "the shared Account " + name + " could not be created", Cure: "Create it in the CRM by hand, or switch Create Account on."}
+	}
+	return nil
+}
+
+// sharedAccountID stands for no customer in particular.
+const sharedAccountID = -1

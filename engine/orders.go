@@ -1,0 +1,578 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"cartiger/problem"
+	"cartiger/psapi"
+	"cartiger/store"
+	"cartiger/vtigerws"
+)
+
+// Shop ids of products that are no products of the shop: gift wrapping, and what an order keeps that has lost all its
+// lines. Both get a product of their own in the CRM, because every line needs one.
+const (
+	wrappingID = -1
+	remainsID  = -2
+)
+
+// atlas is what orders refer to and what hardly ever changes: read once per run.
+type atlas struct {
+	places    placeNames
+	states    map[int64]psapi.OrderState
+	excluded  map[int64]bool // groups whose prices were rounded without tax
+	money     money
+	factor    decimal.Decimal
+	roundMode int
+	maps      []store.StateMap
+}
+
+func (w *work) readAtlas(ctx context.Context) (*atlas, error) {
+	if w.atlas != nil {
+		return w.atlas, nil
+	}
+	a := &atlas{states: map[int64]psapi.OrderState{}, excluded: map[int64]bool{}}
+	var err error
+	if a.places, err = w.readPlaces(ctx); err != nil {
+		return nil, err
+	}
+	states, err := readAll(ctx, w, w.shop.OrderStates, psapi.Query{})
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range states {
+		a.states[s.ID] = s
+	}
+	groups, err := readAll(ctx, w, w.shop.Groups, psapi.Query{})
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range groups {
+		a.excluded[g.ID] = g.TaxExcluded
+	}
+	if a.money, err = w.readMoney(ctx, w.shop, w.crm); err != nil {
+		return nil, err
+	}
+	if a.factor, err = a.money.factor(); err != nil {
+		return nil, err
+	}
+	names, err := w.shop.Configuration(ctx, "PS_PRICE_ROUND_MODE")
+	if err != nil {
+		return nil, err
+	}
+	a.roundMode = 2
+	if mode, err := strconv.Atoi(names["PS_PRICE_ROUND_MODE"]); err == nil {
+		a.roundMode = mode
+	}
+	if a.maps, err = w.store.StateMaps(ctx); err != nil {
+		return nil, err
+	}
+	w.atlas = a
+	return a, nil
+}
+
+// exportOrders writes the orders of the past that the CRM lacks (rules.md 7).
+func (w *work) exportOrders(ctx context.Context, o ExportOptions, carry carrier) error {
+	if err := w.orderModules(ctx); err != nil {
+		return err
+	}
+	if err := w.linkMissingCurrencies(ctx); err != nil {
+		return err
+	}
+	q := psapi.Query{Limit: 250}
+	if !o.Since.IsZero() {
+		// The shop's clock: strictly greater, so one second earlier.
+		zone, err := w.zone(ctx)
+		if err != nil {
+			return err
+		}
+		q.Since = psapi.Stamp(o.Since.In(zone).Add(-time.Second).Format(psapi.StampLayout))
+		q.DateAdds = true
+	}
+	orders, err := readAll(ctx, w, w.shop.Orders, q)
+	if err != nil {
+		return err
+	}
+	if o.Limit > 0 && len(orders) > o.Limit {
+		orders = orders[:o.Limit]
+	}
+	done, err := w.settled(ctx, store.Order)
+	if err != nil {
+		return err
+	}
+	w.count.total.Store(int64(len(orders)))
+	orders = slices.DeleteFunc(orders, func(o psapi.Order) bool { return done[o.ID] })
+	for group := range chunks(orders, batch) {
+		if err := w.pausing(ctx); err != nil {
+			return err
+		}
+		if err := w.carryOrders(ctx, group, carry); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// orderModules asks what the CRM demands of everything an order may need.
+func (w *work) orderModules(ctx context.Context) error {
+	modules := slices.Clone(needed)
+	if !w.settings.On(CreatePotential) {
+		modules = slices.DeleteFunc(modules, func(m string) bool { return m == Potentials })
+	}
+	if slices.Contains(w.facts.Modules, AddonModule) {
+		modules = append(modules, AddonModule)
+	}
+	return w.describes(ctx, modules...)
+}
+
+// linkMissingCurrencies links by code when nothing is linked yet: the first connection (rules.md 5).
+func (w *work) linkMissingCurrencies(ctx context.Context) error {
+	a, err := w.readAtlas(ctx)
+	if err != nil || len(a.money.links) > 0 || w.out == nil {
+		return err
+	}
+	if _, err := w.linkCurrencies(ctx, a.money, w.crm); err != nil {
+		return err
+	}
+	a.money, err = w.readMoney(ctx, w.shop, w.crm)
+	return err
+}
+
+// carryOrders writes a group of orders with what they need: first their customers, then missing products, then the
+// orders themselves, new ones and changes of registered ones alike.
+func (w *work) carryOrders(ctx context.Context, orders []psapi.Order, carry carrier) error {
+	a, err := w.readAtlas(ctx)
+	if err != nil {
+		return err
+	}
+	whole, err := w.completeOrders(ctx, orders, a)
+	if err != nil {
+		return err
+	}
+	linked, err := w.orderLinks(ctx, whole)
+	if err != nil {
+		return err
+	}
+	fresh := make([]ShopOrder, 0, len(whole))
+	for _, o := range whole {
+		if _, registered := linked[o.ID][SalesOrder]; !registered {
+			fresh = append(fresh, o)
+		}
+	}
+	parties, heldParties, err := w.parties(ctx, buyers(fresh), carry)
+	if err != nil {
+		return err
+	}
+	products, heldProducts, err := w.orderProducts(ctx, whole, a, carry)
+	if err != nil {
+		return err
+	}
+	var chains, alone []Chain
+	for _, o := range whole {
+		t := OrderTerms{
+			Settings: w.settings, Maps: a.maps, Factor: a.factor, RoundMode: a.roundMode, Products: products,
+			Wrapping: products[wrappingID], Remains: products[remainsID], Links: linked[o.ID],
+			Addon: w.draft.Modules[AddonModule].Createable,
+		}
+		t.Currency, _ = a.money.linked(o.Currency)
+		for _, d := range o.Details {
+			if why := heldProducts[productID(d)]; why != "" {
+				t.Held, t.Why = "product", why
+			}
+		}
+		var chain Chain
+		if _, registered := linked[o.ID][SalesOrder]; registered {
+			chain = planOrderUpdate(o, t, w.draft)
+		} else {
+			if t.Party, err = w.partyOf(ctx, o, parties, carry); err != nil {
+				return err
+			}
+			if why := heldParties[Fold(o.Buyer.Email)]; why != "" && o.Buyer.ID != 0 {
+				t.Held, t.Why = "customer", why
+			}
+			chain = planOrder(o, t, w.draft)
+		}
+		if slices.ContainsFunc(chain.Writes, func(w PlannedWrite) bool { return len(w.Write.ProductTaxes) > 0 }) {
+			alone = append(alone, chain)
+		} else {
+			chains = append(chains, chain)
+		}
+	}
+	if _, err := carry(ctx, chains); err != nil {
+		return err
+	}
+	// Orders that set the tax of products go one by one: two of them may want different rates for one product.
+	for _, c := range alone {
+		if _, err := carry(ctx, []Chain{c}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// partyOf is whom an order hangs on; an order whose customer is gone from the shop hangs on the shared Account.
+func (w *work) partyOf(ctx context.Context, o ShopOrder, parties map[string]party, carry carrier) (party, error) {
+	if o.Buyer.ID != 0 {
+		return parties[Fold(o.Buyer.Email)], nil
+	}
+	links, err := w.store.Links(ctx, store.Customer, o.Customer)
+	if err != nil {
+		return party{}, err
+	}
+	var who party
+	for _, l := range links {
+		switch l.Module {
+		case Contacts:
+			who.contact = l.CRMID
+		case Accounts:
+			who.account = l.CRMID
+		}
+	}
+	if who.account == "" {
+		if w.companies.shared == "" {
+			if err := w.companies.makeShared(ctx, w.settings.Get(SharedAccount), carry); err != nil {
+				return who, err
+			}
+		}
+		who.account = w.companies.shared
+	}
+	return who, nil
+}
+
+// completeOrders reads what orders refer to: one request per kind and page.
+func (w *work) completeOrders(ctx context.Context, orders []psapi.Order, a *atlas) ([]ShopOrder, error) {
+	ids := make([]int64, len(orders))
+	var customerIDs, addressIDs []int64
+	for i, o := range orders {
+		ids[i] = o.ID
+		customerIDs = append(customerIDs, o.Customer)
+		addressIDs = append(addressIDs, o.AddressInvoice, o.AddressDelivery)
+	}
+	details, err := byOwner(ctx, w, w.shop.OrderDetails, ids, func(d psapi.OrderDetail) int64 { return d.Order })
+	if err != nil {
+		return nil, err
+	}
+	discounted := idsOf(orders, func(o psapi.Order) bool { return !o.TotalDiscounts.IsZero() })
+	discounts, err := byOwner(ctx, w, w.shop.OrderDiscounts, discounted, func(d psapi.OrderDiscount) int64 { return d.Order })
+	if err != nil {
+		return nil, err
+	}
+	customers, err := byID(ctx, w, w.shop.Customers, customerIDs, func(c psapi.Customer) int64 { return c.ID })
+	if err != nil {
+		return nil, err
+	}
+	addresses, err := byID(ctx, w, w.shop.Addresses, addressIDs, func(a psapi.Address) int64 { return a.ID })
+	if err != nil {
+		return nil, err
+	}
+	place := func(id int64) Place {
+		at := addresses[id]
+		return Place{at, a.places.country[at.Country], a.places.state[at.State]}
+	}
+	out := make([]ShopOrder, len(orders))
+	for i, o := range orders {
+		currency, _ := a.money.shopByID(o.Currency)
+		buyer := customers[o.Customer]
+		out[i] = ShopOrder{
+			Order: o, Details: details[o.ID], Discounts: discounts[o.ID], Buyer: buyer, TaxExcluded: a.excluded[buyer.DefaultGroup],
+			State: a.state(o.CurrentState), Code: currency.ISOCode,
+			Billing: place(o.AddressInvoice), Shipping: place(firstID(o.AddressDelivery, o.AddressInvoice)),
+		}
+	}
+	return out, nil
+}
+
+func (a *atlas) state(id int64) psapi.OrderState {
+	if s, known := a.states[id]; known {
+		return s
+	}
+	return psapi.OrderState{ID: id}
+}
+
+func firstID(ids ...int64) int64 {
+	i := slices.IndexFunc(ids, func(id int64) bool { return id != 0 })
+	if i < 0 {
+		return 0
+	}
+	return ids[i]
+}
+
+func idsOf(orders []psapi.Order, want func(psapi.Order) bool) []int64 {
+	var ids []int64
+	for _, o := range orders {
+		if want(o) {
+			ids = append(ids, o.ID)
+		}
+	}
+	return ids
+}
+
+// perList is how many ids one request asks for.
+const perList = 100
+
+// byOwner reads the rows that belong to orders.
+func byOwner[T any](ctx context.Context, w *work, read func(context.Context, psapi.Query) (psapi.Page[T], error), owners []int64, owner func(T) int64) (map[int64][]T, error) {
+	out := map[int64][]T{}
+	for list := range chunks(distinct(owners), perList) {
+		q := psapi.Query{Where: []psapi.Filter{{Field: "id_order", Op: psapi.OneOf, Values: texts(list)}}, Limit: 500}
+		rows, err := readAll(ctx, w, read, q)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range rows {
+			out[owner(r)] = append(out[owner(r)], r)
+		}
+	}
+	return out, nil
+}
+
+// byID reads rows by their ids; those that are gone from the shop are missing from the answer.
+func byID[T any](ctx context.Context, w *work, read func(context.Context, psapi.Query) (psapi.Page[T], error), ids []int64, id func(T) int64) (map[int64]T, error) {
+	out := map[int64]T{}
+	for list := range chunks(distinct(ids), 2*perList) {
+		rows, err := readAll(ctx, w, read, psapi.Query{IDs: list})
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range rows {
+			out[id(r)] = r
+		}
+	}
+	return out, nil
+}
+
+func distinct(ids []int64) []int64 {
+	seen := map[int64]bool{}
+	for _, id := range ids {
+		if id > 0 {
+			seen[id] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(seen))
+}
+
+func texts(ids []int64) []string {
+	out := make([]string, len(ids))
+	for i, id := range ids {
+		out[i] = strconv.FormatInt(id, 10)
+	}
+	return out
+}
+
+// orderLinks are the links of orders and of their invoices, by order and module.
+func (w *work) orderLinks(ctx context.Context, orders []ShopOrder) (map[int64]map[string]store.Link, error) {
+	out := map[int64]map[string]store.Link{}
+	ids := make([]int64, len(orders))
+	for i, o := range orders {
+		ids[i] = o.ID
+		out[o.ID] = map[string]store.Link{}
+	}
+	for _, entity := range []store.Entity{store.Order, store.Invoice} {
+		links, err := w.store.Links(ctx, entity, ids...)
+		if err != nil {
+			return nil, err
+		}
+		for _, l := range links {
+			out[l.ShopID][l.Module] = l
+		}
+	}
+	return out, nil
+}
+
+// buyers gathers the people behind orders, one per e-mail; the latest order's address speaks for the person.
+func buyers(orders []ShopOrder) []Person {
+	var people []Person
+	at := map[string]int{}
+	for _, o := range orders {
+		if o.Buyer.ID == 0 {
+			continue
+		}
+		email := Email(o.Buyer.Email)
+		i, seen := at[Fold(email)]
+		if !seen {
+			i = len(people)
+			at[Fold(email)] = i
+			people = append(people, Person{Email: email, Ordered: true})
+		}
+		p := &people[i]
+		if !slices.ContainsFunc(p.Customers, func(c psapi.Customer) bool { return c.ID == o.Buyer.ID }) {
+			p.Customers = append(p.Customers, o.Buyer)
+		}
+		if o.Billing.ID != 0 {
+			address := o.Billing.Address
+			p.Address, p.Country, p.State = &address, o.Billing.CountryName, o.Billing.StateName
+			p.Company, _ = vtigerws.Fit(Accounts, "accountname", firstOf(address.Company, o.Buyer.Company), vtigerws.Dialect{})
+		}
+	}
+	return people
+}
+
+// productID names the product of a line: its id in the shop, or an id of its own where it has none.
+func productID(d psapi.OrderDetail) int64 {
+	if d.Product > 0 {
+		return d.Product
+	}
+	return -1000 - d.ID
+}
+
+// zone is the shop's time zone.
+func (w *work) zone(ctx context.Context) (*time.Location, error) {
+	names, err := w.shop.Configuration(ctx, "PS_TIMEZONE")
+	if err != nil {
+		return nil, err
+	}
+	return loadZone(names["PS_TIMEZONE"])
+}
+
+func loadZone(name string) (*time.Location, error) {
+	zone, err := time.LoadLocation(name)
+	if name == "" || err != nil {
+		return nil, &problem.Error{Kind: problem.Invalid, Where: "PrestaShop", Field: "PS_TIMEZONE", Message: "the shop's time zone " + strconv.Quote(name) + " is not known", Cure: "Choose a time zone in the shop: Preferences, General.", Cause: err}
+	}
+	return zone, nil
+}
+
+// orderProducts finds the CRM's products for the lines of orders, by link, then by code, and makes the missing ones
+// (rules.md 3.3). Combinations are not products: their lines hang on the product.
+func (w *work) orderProducts(ctx context.Context, orders []ShopOrder, a *atlas, carry carrier) (found map[int64]DocumentProduct, held map[int64]string, err error) {
+	found, held = map[int64]DocumentProduct{}, map[int64]string{}
+	wanted, missing, err := w.linkedProducts(ctx, orders, found)
+	if err != nil || len(missing) == 0 {
+		return found, held, err
+	}
+	shop, err := byID(ctx, w, w.shop.Products, missing, func(p psapi.Product) int64 { return p.ID })
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, id := range missing {
+		if _, exists := shop[id]; !exists {
+			shop[id] = wanted[id].product(id, a)
+		}
+	}
+	list := slices.SortedFunc(maps.Values(shop), func(x, y psapi.Product) int { return int(x.ID - y.ID) })
+	for group := range chunks(articles(list), batch) {
+		records, err := w.findProducts(ctx, group)
+		if err != nil {
+			return nil, nil, err
+		}
+		chains := make([]Chain, len(group))
+		for i, art := range group {
+			chains[i] = planProduct(art, records[Fold(art.Code)], a.factor, w.draft)
+			if len(chains[i].Writes) > 0 && w.settings.Get(MissingProduct) == "hold" {
+				chains[i] = hold(chains[i], "product", "the CRM has no product "+art.Code+" and missing ones are not to be created: export the products, or set "+MissingProduct+" to create")
+			}
+		}
+		made, err := carry(ctx, chains)
+		if err != nil {
+			return nil, nil, err
+		}
+		for i, art := range group {
+			for _, p := range art.Products {
+				switch {
+				case made[i].state == store.Held || made[i].state == store.Failed:
+					held[p.ID] = firstOf(chains[i].Detail, "product "+art.Code+" could not be written")
+				case len(records[Fold(art.Code)]) > 0:
+					found[p.ID] = DocumentProduct{Product: records[Fold(art.Code)][0].ID()}
+				default:
+					found[p.ID] = DocumentProduct{Product: made[i].ids["product"], Rate: p.TaxRate, Assigned: p.TaxRate.IsPositive()}
+				}
+			}
+		}
+	}
+	return found, held, nil
+}
+
+// wantedProduct is what a line says about its product, for products that the shop no longer has.
+type wantedProduct struct {
+	line  psapi.OrderDetail
+	order psapi.Order
+	name  string
+}
+
+// product makes a product of a line (rules.md 2: created using order data). Amounts come back to the default currency.
+func (n wantedProduct) product(id int64, a *atlas) psapi.Product {
+	p := psapi.Product{ID: id, Reference: n.line.Reference, Name: firstOf(n.line.Name, n.name), TaxRate: n.line.TaxRate, Net: n.line.Price, Active: id > 0}
+	if n.order.ConversionRate.IsPositive() {
+		p.Net = p.Net.DivRound(n.order.ConversionRate, 6)
+	}
+	if n.name != "" {
+		p.Reference = "#presta_" + n.name
+		p.Name = specialNames[n.name]
+	}
+	return p
+}
+
+var specialNames = map[string]string{"wrapping": "Gift wrapping", "remains": "Rest of a cancelled order"}
+
+// linkedProducts fills in the products whose links hold, and names the shop ids of the others.
+func (w *work) linkedProducts(ctx context.Context, orders []ShopOrder, found map[int64]DocumentProduct) (wanted map[int64]wantedProduct, missing []int64, err error) {
+	wanted = map[int64]wantedProduct{}
+	for _, o := range orders {
+		for _, d := range o.Details {
+			id := productID(d)
+			if _, seen := wanted[id]; !seen {
+				wanted[id] = wantedProduct{line: d, order: o.Order}
+			}
+		}
+		if !o.TotalWrapping.IsZero() {
+			wanted[wrappingID] = wantedProduct{name: "wrapping"}
+		}
+		if len(o.Details) == 0 {
+			wanted[remainsID] = wantedProduct{name: "remains"}
+		}
+	}
+	ids := slices.Sorted(maps.Keys(wanted))
+	links, err := w.store.Links(ctx, store.Product, ids...)
+	if err != nil {
+		return nil, nil, err
+	}
+	byCRM := map[string]bool{}
+	var crmIDs []string
+	for _, l := range links {
+		if !byCRM[l.CRMID] {
+			byCRM[l.CRMID] = true
+			crmIDs = append(crmIDs, l.CRMID)
+		}
+	}
+	alive := map[string]bool{}
+	if len(crmIDs) > 0 {
+		records, err := w.crm.Find(ctx, Products, "id", crmIDs, "productcode")
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, r := range records {
+			alive[r.ID()] = true
+		}
+	}
+	for _, l := range links {
+		if !alive[l.CRMID] {
+			continue
+		}
+		p := DocumentProduct{Product: l.CRMID}
+		if tax := mirroredProduct(l).Tax; tax != nil {
+			p.Rate, p.Assigned = *tax, true
+		}
+		found[l.ShopID] = p
+	}
+	for _, id := range ids {
+		if _, ok := found[id]; !ok {
+			missing = append(missing, id)
+		}
+	}
+	return wanted, missing, nil
+}
+
+func mirroredProduct(l store.Link) MirroredProduct {
+	var m MirroredProduct
+	if json.Unmarshal([]byte(l.Mirrored), &m) != nil {
+		return MirroredProduct{}
+	}
+	return m
+}
