@@ -1,6 +1,7 @@
 package psapitest_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -356,4 +358,35 @@ func FuzzQuery(f *testing.F) {
 			t.Errorf("%s?%s: %d %q", resource, query, w.Code, body)
 		}
 	})
+}
+
+// TestLatencyEndsWithTheClient: a request whose client has gone does not wait.
+func TestLatencyEndsWithTheClient(t *testing.T) {
+	s := newShop(t, psapitest.Options{Latency: time.Hour})
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, httptest.NewRequestWithContext(gone, http.MethodGet, "/api/", nil))
+	if w.Body.Len() != 0 || w.Header().Get("PSWS-Version") != "" {
+		t.Errorf("got %v %s", w.Header(), w.Body)
+	}
+}
+
+// TestBlankSchemas shows what capture 033 does not: languages, lists with references, fields that nobody may set.
+func TestBlankSchemas(t *testing.T) {
+	s := newShop(t, psapitest.Options{})
+	body := get(t, s, "/api/products?schema=blank&language=2").body
+	for _, want := range []string{
+		"<product>\n\t<id></id>\n\t<id_manufacturer></id_manufacturer>\n", `<name><language id="2"></language></name>`,
+		"<categories>\n\t<category>\n\t<id></id>\n\t</category>\n</categories>\n",
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("%q is missing in %s", want, body)
+		}
+	}
+	for _, alien := range []string{"manufacturer_name", "xlink:href", "format=", "required=", `id="1"`} {
+		if strings.Contains(body, alien) {
+			t.Errorf("%q is in %s", alien, body)
+		}
+	}
 }

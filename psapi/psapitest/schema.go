@@ -209,9 +209,9 @@ func kindOf(name, attributes string) kind {
 }
 
 var (
-	attributes = regexp.MustCompile(`<(\w+)( [^>]*)>`)
-	language   = regexp.MustCompile(`<language id="(\d+)"[^>]*></language>`)
-	node       = regexp.MustCompile(`(?m)^\t?</?\w+>\n`)
+	openTag  = regexp.MustCompile(`<(\w+)( [^>]*)>`)
+	language = regexp.MustCompile(`<language id="(\d+)"[^>]*></language>`)
+	node     = regexp.MustCompile(`^<\w+>\n$`)
 )
 
 // blank is the schema to fill in before a POST: the synopsis without its attributes, with the id, without what can
@@ -228,10 +228,14 @@ func (s *spec) blank() string {
 		case m != nil && (m[1] == "position_in_category" || m[1] == "manufacturer_name"):
 			continue
 		}
-		line = language.ReplaceAllString(line, `<language_id_$1></language>`)
-		line = attributes.ReplaceAllString(line, "<$1>")
-		line = strings.ReplaceAll(line, "<language_id_", `<language id="`)
-		line = regexp.MustCompile(`<language id="(\d+)>`).ReplaceAllString(line, `<language id="$1">`)
+		line = openTag.ReplaceAllStringFunc(line, func(tag string) string {
+			m := openTag.FindStringSubmatch(tag)
+			if m[1] == "language" { // keeps its id
+				id, _, _ := strings.Cut(m[2], " xlink")
+				return "<language" + id + ">"
+			}
+			return "<" + m[1] + ">"
+		})
 		b.WriteString(line)
 		if !named && node.MatchString(line) {
 			named = true
