@@ -81,6 +81,7 @@ type Client struct {
 	skew       time.Duration       // the shop's clock minus ours
 	skewKnown  bool                //
 	language   int64               // PS_LANG_DEFAULT; 0 not asked yet, -1 not to be had
+	noisy      bool                // its noise was logged
 	noDates    bool                // older than date=1 (1.4.4)
 	known      map[string]fieldSet // by resource: what its synopsis shows
 	pages      map[string]*pageSize
@@ -142,6 +143,9 @@ func New(cfg Config) (*Client, error) {
 // Requests counts what was sent since the client was made.
 func (c *Client) Requests() int64 { return c.requests.Load() }
 
+// Close lets go of idle connections; the client stays usable.
+func (c *Client) Close() { c.http.GetClient().CloseIdleConnections() }
+
 // Clock is the shop's clock minus ours as the last answer showed it (Access-Time, a whole second), and whether
 // any answer has.
 func (c *Client) Clock() (skew time.Duration, known bool) {
@@ -193,6 +197,17 @@ func (c *Client) notice(a answer, inURL bool, f *failure) {
 	}
 }
 
+// hear logs once that the shop prints something around its XML.
+func (c *Client) hear(noise string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if noise == "" || c.noisy {
+		return
+	}
+	c.noisy = true
+	c.log.Warn("the shop prints something around its XML; it is cut off", "noise", noise)
+}
+
 // switchToURL puts the key into the URL from now on where that is allowed.
 func (c *Client) switchToURL() bool {
 	c.mu.Lock()
@@ -218,13 +233,19 @@ func (c *Client) since15() bool {
 	return atLeast(c.version, 1, 5)
 }
 
-// atLeast compares the first two numbers of a version; an unknown version is at least nothing.
-func atLeast(version string, major, minor int) bool {
-	first, rest, _ := strings.Cut(version, ".")
-	second, _, _ := strings.Cut(rest, ".")
-	a, errA := strconv.Atoi(first)
-	b, errB := strconv.Atoi(second)
-	return errA == nil && errB == nil && (a > major || a == major && b >= minor)
+// atLeast compares the first numbers of a version; an unknown version is at least nothing.
+func atLeast(version string, wanted ...int) bool {
+	parts := strings.Split(version, ".")
+	for i, want := range wanted {
+		if i >= len(parts) {
+			return false
+		}
+		n, err := strconv.Atoi(parts[i])
+		if err != nil || n != want {
+			return err == nil && n > want
+		}
+	}
+	return true
 }
 
 // readSmall reads a file of at most 1 MB: a mistyped name may be a device or a disk image.

@@ -18,6 +18,9 @@ const (
 	confRoundMode = "PS_PRICE_ROUND_MODE"
 )
 
+// maxResources bounds the list of rights; PrestaShop 1.7 has about 80 resources.
+const maxResources = 500
+
 var verbs = []string{"get", "put", "post", "delete", "head"}
 
 // Probe takes one look at the shop: the root document (who answers, which rights) and one list of configuration
@@ -46,19 +49,11 @@ func (c *Client) Probe(ctx context.Context) (Facts, error) {
 		return facts, unavailable(CodeMalformed, "the shop's answer lists no resources", noSuchShop).problem
 	}
 	facts.Noise, facts.Latency = r.noise, r.took
-	facts.ShopName = printable(api.attr["shop_name"]) // shopName since 1.5
+	facts.ShopName = excerpt(api.attr["shop_name"])
 	if facts.ShopName == "" {
-		facts.ShopName = printable(api.attr["shopName"])
+		facts.ShopName = excerpt(api.attr["shopName"]) // since 1.5
 	}
-	facts.Rights = make(map[string][]string, len(api.kids))
-	for _, resource := range api.kids {
-		for _, verb := range verbs {
-			if resource.attr[verb] == "true" {
-				name := printable(resource.name)
-				facts.Rights[name] = append(facts.Rights[name], verb)
-			}
-		}
-	}
+	facts.Rights = rights(api)
 	c.mu.Lock()
 	facts.Version, facts.Skew, facts.KeyInURL, facts.Dispatcher = c.version, c.skew, c.keyInURL, c.dispatcher
 	c.mu.Unlock()
@@ -70,9 +65,9 @@ func (c *Client) Probe(ctx context.Context) (Facts, error) {
 		return facts, err
 	}
 	if name := values[confShopName]; name != "" {
-		facts.ShopName = name // the root document's is cut and escaped for HTML
+		facts.ShopName = excerpt(name) // the root document's is cut and escaped for HTML
 	}
-	facts.Zone = values[confZone]
+	facts.Zone = excerpt(values[confZone])
 	facts.DefaultCurrency, _ = strconv.ParseInt(values[confCurrency], 10, 64)
 	facts.DefaultLanguage, _ = strconv.ParseInt(values[confLanguage], 10, 64)
 	facts.RoundMode = 2 // the shop's own default
@@ -80,6 +75,20 @@ func (c *Client) Probe(ctx context.Context) (Facts, error) {
 		facts.RoundMode = mode
 	}
 	return facts, nil
+}
+
+// rights are the verbs that the root document grants, by resource (capture 017).
+func rights(api *node) map[string][]string {
+	granted := make(map[string][]string, len(api.kids))
+	for _, resource := range api.kids[:min(len(api.kids), maxResources)] {
+		name := excerpt(resource.name)
+		for _, verb := range verbs {
+			if resource.attr[verb] == "true" {
+				granted[name] = append(granted[name], verb)
+			}
+		}
+	}
+	return granted
 }
 
 // elsewhere says that something other than the web service answered, and that the way without mod_rewrite is

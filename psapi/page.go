@@ -185,8 +185,12 @@ func (c *Client) byIDs(ctx context.Context, s shape, q Query, display []string, 
 		return window{}, err
 	}
 	if len(ids) == 1 {
-		if *inRow++; *inRow > maxBadRow {
+		there, proven := c.printsOthers(ctx, s, ids[0])
+		if *inRow++; !proven || *inRow > maxBadRow {
 			return window{}, err
+		}
+		if !there {
+			return window{}, nil // deleted meanwhile
 		}
 		return window{bad: []BadRecord{{Resource: s.name, ID: ids[0], Reason: f.problem.Message}}}, nil
 	}
@@ -199,6 +203,17 @@ func (c *Client) byIDs(ctx context.Context, s shape, q Query, display []string, 
 		w.add(part)
 	}
 	return w, nil
+}
+
+// printsOthers tells an object that cannot be printed from a shop that fails altogether: a minimal list, of this
+// object or else of the first one, must work right now. there says whether the object still exists.
+func (c *Client) printsOthers(ctx context.Context, s shape, id int64) (there, proven bool) {
+	rows, err := c.ask(ctx, s, Query{IDs: []int64{id}}, nil, 1, true)
+	if err == nil {
+		return len(rows) > 0, true
+	}
+	rows, err = c.ask(ctx, s, Query{}, nil, 1, true)
+	return true, err == nil && len(rows) > 0
 }
 
 // index lists the ids of a window, and the date it goes by. An object that the shop cannot even list is stepped
@@ -395,23 +410,28 @@ func (c *Client) suspect(ctx context.Context, s shape, q Query, display []string
 	if !refused && !f.broken || s.name == configurations.name {
 		return nil, false
 	}
-	if c.learned(s.name) {
-		c.mu.Lock()
-		old := !c.noDates && !atLeast(c.version, 1, 5)
-		if refused && old && slices.ContainsFunc(display, isDate) {
-			c.noDates = true
-		} else {
-			old = false
-		}
-		c.mu.Unlock()
-		if !old {
+	if !c.learned(s.name) {
+		if c.learn(ctx, s) != nil {
 			return nil, false
 		}
-	} else if c.learn(ctx, s) != nil {
+		if better, err := c.display(ctx, s, q); err != nil || !slices.Equal(better, display) {
+			return better, err == nil
+		}
+	}
+	// All fields are known, so it may be date=1 that is not: it came with 1.4.4 or so.
+	c.mu.Lock()
+	old := !c.noDates && slices.ContainsFunc(display, isDate) &&
+		(refused && !atLeast(c.version, 1, 5) || c.version != "" && !atLeast(c.version, 1, 4, 4))
+	c.noDates = c.noDates || old
+	c.mu.Unlock()
+	if !old {
 		return nil, false
 	}
 	better, err := c.display(ctx, s, q)
-	return better, err == nil && !slices.Equal(better, display)
+	if p, ok := problem.Of(err); ok {
+		f.problem = p // the query itself needs dates: a better reason than the shop's
+	}
+	return better, err == nil
 }
 
 // pageSize is how many rows the shop is asked for at most; it adapts to what the shop manages.

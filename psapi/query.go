@@ -105,8 +105,8 @@ func (f Filter) check(s shape) error {
 		return s.invalid(f.Field, "the filter %q does not work on every shop; use =, |, > or <", f.Op)
 	}
 	for _, value := range f.Values {
-		if value == "" || strings.ContainsAny(value, "[]|") || strings.ContainsAny(value[:1], "%<>!") || printable(value) != value {
-			return s.invalid(f.Field, "the value %q cannot be written as a filter: it is empty or holds [ ] | or begins with %% < > !", excerpt(value))
+		if value == "" || strings.ContainsAny(value, "[]|\n\t") || strings.ContainsAny(value[:1], "%<>!") || strings.HasSuffix(value, "%") || printable(value) != value {
+			return s.invalid(f.Field, "the value %q cannot be written as a filter: it is empty, holds [ ] | or a control character, begins with %% < > ! or ends with %%", excerpt(value))
 		}
 	}
 	return nil
@@ -289,7 +289,7 @@ func ParseURL(text string) (*url.URL, bool, error) {
 		return refuse("holds a user name or key in front of @", "Leave out everything up to the @; the key has a field of its own.")
 	}
 	host := u.Hostname()
-	if host == "" || strings.Contains(host, "..") || strings.HasPrefix(host, ".") {
+	if host == "" || strings.Contains(host, "..") || strings.HasPrefix(host, ".") || strings.HasSuffix(u.Host, ":") {
 		return refuse("names no host", example)
 	}
 	if port := u.Port(); port != "" {

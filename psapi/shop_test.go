@@ -2,12 +2,22 @@ package psapi_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/shopspring/decimal"
+	"golang.org/x/sync/errgroup"
+
 	"cartiger/fault"
+	"cartiger/problem"
 	"cartiger/psapi"
 	"cartiger/psapi/psapitest"
 )
@@ -52,6 +62,7 @@ func dial(t *testing.T, h http.Handler, base string, waited *[]time.Duration, ch
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(client.Close)
 	return client, server.URL
 }
 
@@ -133,4 +144,458 @@ func count[T any](t *testing.T, check func(string, int, []psapi.BadRecord), reso
 	t.Helper()
 	items, bad := every(t, read, psapi.Query{})
 	check(resource, len(items), bad)
+}
+
+func TestAnExportOfProductsStaysInItsBudget(t *testing.T) {
+	b := open(t, psapitest.Options{HideErrors: true})
+	if _, err := b.client.Probe(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	items, _ := every(t, b.client.Products, psapi.Query{})
+	if limit := (len(items)+99)/100 + 10; b.Stats().Total > limit {
+		t.Errorf("%d requests for %d products, allowed %d", b.Stats().Total, len(items), limit)
+	}
+	for _, p := range items {
+		want, _ := b.Record("products", p.ID)
+		if p.Net.String() != decimal.RequireFromString(want["net"]).Round(6).String() || p.Name != want["name"] || p.Reference != want["reference"] {
+			t.Fatalf("product %d is %+v, the shop has %s %s %s", p.ID, p, want["net"], want["name"], want["reference"])
+		}
+	}
+}
+
+func TestAnExportOfCustomersStaysInItsBudget(t *testing.T) {
+	b := open(t, psapitest.Options{HideErrors: true})
+	c := b.client
+	if _, err := c.Probe(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	people, _ := every(t, c.Customers, psapi.Query{})
+	places, _ := every(t, c.Addresses, psapi.Query{})
+	bought, _ := every(t, c.Orders, psapi.Query{Limit: 250, Fields: []string{"id_customer"}})
+	pages := func(n int) int { return (n + 249) / 250 }
+	if limit := pages(len(people)) + pages(len(places)) + pages(len(bought)) + 15; b.Stats().Total > limit {
+		t.Errorf("%d requests, allowed %d", b.Stats().Total, limit)
+	}
+	if bought[7].Customer == 0 || !bought[7].TotalPaid.IsZero() || bought[7].DateUpd != "" {
+		t.Errorf("only id_customer was asked for: %+v", bought[7])
+	}
+	if people[0].Email == "" || places[0].Country == 0 {
+		t.Errorf("%+v %+v", people[0], places[0])
+	}
+}
+
+func TestSecretsOfCustomersAreNeverAskedFor(t *testing.T) {
+	shop, err := psapitest.New(psapitest.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var asked []string
+	client, _ := dial(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.URL.RawQuery)
+		shop.ServeHTTP(w, r)
+	}), "", nil)
+	every(t, client.Customers, psapi.Query{})
+	every(t, client.Orders, psapi.Query{Limit: 500})
+	for _, query := range asked {
+		display, err := url.ParseQuery(query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := display.Get("display"); !strings.HasPrefix(d, "[id,") || strings.Contains(d, "passwd") || strings.Contains(d, "secure_key") || strings.Contains(d, "order_rows") {
+			t.Errorf("asked for %s", d)
+		}
+		if !display.Has("limit") || !display.Has("sort") || strings.ContainsAny(query, "[]<> |") {
+			t.Errorf("sent %s", query)
+		}
+	}
+}
+
+func TestChangesAreReadByDate(t *testing.T) {
+	b := open(t, psapitest.Options{HideErrors: true})
+	for i, id := range []int64{40, 7, 300} {
+		b.Set("orders", id, "date_upd", fmt.Sprintf("2027-03-01 12:00:0%d", i))
+	}
+	page, err := b.client.Orders(t.Context(), psapi.Query{Since: "2027-03-01 12:00:00", ByDate: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]int64{7, 300}, idsOf(page.Items)); diff != "" {
+		t.Errorf("strictly later, the oldest change first: %s", diff)
+	}
+	if page.Items[0].DateUpd != "2027-03-01 12:00:01" || page.More {
+		t.Errorf("%+v", page)
+	}
+	histories, err := b.client.OrderHistories(t.Context(), psapi.Query{Since: "2000-01-01 00:00:00", ByDate: true, Limit: 5})
+	if err != nil || len(histories.Items) != 5 || !histories.More {
+		t.Errorf("%+v %v", histories, err)
+	}
+}
+
+func idsOf(orders []psapi.Order) (ids []int64) {
+	for _, o := range orders {
+		ids = append(ids, o.ID)
+	}
+	return ids
+}
+
+func TestOneSecondMayHoldMoreThanAPage(t *testing.T) {
+	b := open(t, psapitest.Options{HideErrors: true})
+	const second = "2027-03-01 12:00:00"
+	for _, o := range b.Records("orders") {
+		id, _ := strconv.ParseInt(o["id"], 10, 64)
+		b.Set("orders", id, "date_upd", second)
+	}
+	total := len(b.Records("orders"))
+	t.Run("by offset inside the window", func(t *testing.T) {
+		seen := map[int64]bool{}
+		for offset := 0; ; {
+			page, err := b.client.Orders(t.Context(), psapi.Query{Since: "2027-03-01 11:59:59", ByDate: true, Offset: offset})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, o := range page.Items {
+				if seen[o.ID] {
+					t.Errorf("order %d twice", o.ID)
+				}
+				seen[o.ID] = true
+			}
+			if offset += len(page.Items); !page.More {
+				break
+			}
+		}
+		if len(seen) != total {
+			t.Errorf("%d of %d orders", len(seen), total)
+		}
+	})
+	t.Run("by id inside the second", func(t *testing.T) {
+		q := psapi.Query{Where: []psapi.Filter{{Field: "date_upd", Op: psapi.Equal, Values: []string{second}}}}
+		if items, _ := every(t, b.client.Orders, q); len(items) != total {
+			t.Errorf("%d of %d orders", len(items), total)
+		}
+	})
+}
+
+func TestLinesOfChosenOrdersAreRead(t *testing.T) {
+	b := open(t, psapitest.Options{HideErrors: true})
+	for _, orders := range [][]string{{"5"}, {"5", "6", "27"}} {
+		lines, _ := every(t, b.client.OrderDetails, psapi.Query{Where: []psapi.Filter{{Field: "id_order", Op: psapi.OneOf, Values: orders}}})
+		want := 0
+		for _, d := range b.Records("order_details") {
+			if slices.Contains(orders, d["id_order"]) {
+				want++
+			}
+		}
+		if len(lines) != want || want == 0 {
+			t.Errorf("orders %v: %d lines, want %d", orders, len(lines), want)
+		}
+	}
+}
+
+func TestManyIDsAreAskedForInSeveralLists(t *testing.T) {
+	b := open(t, psapitest.Options{HideErrors: true})
+	var ids []int64
+	for id := int64(1); id <= 600; id++ {
+		ids = append(ids, id)
+	}
+	page, err := b.client.Orders(t.Context(), psapi.Query{IDs: ids})
+	if err != nil || len(page.Items) != 600 || page.More || b.client.Requests() != 3 {
+		t.Errorf("%d orders in %d requests, %v", len(page.Items), b.client.Requests(), err)
+	}
+	missing, err := b.client.Orders(t.Context(), psapi.Query{IDs: []int64{3, 999999}})
+	if err != nil || len(missing.Items) != 1 || len(missing.Bad) != 0 {
+		t.Errorf("an order that is gone is neither an error nor bad: %+v %v", missing, err)
+	}
+}
+
+func TestIDsAreListedForSweeps(t *testing.T) {
+	b := open(t, psapitest.Options{HideErrors: true})
+	for _, resource := range []string{"customers", "products", "order_histories"} {
+		var all []int64
+		for after := int64(0); ; {
+			ids, more, err := b.client.IDs(t.Context(), resource, after)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if all = append(all, ids...); !more {
+				break
+			}
+			after = ids[len(ids)-1]
+		}
+		if len(all) != len(b.Records(resource)) || !slices.IsSorted(all) {
+			t.Errorf("%s: %d ids of %d", resource, len(all), len(b.Records(resource)))
+		}
+	}
+	if _, _, err := b.client.IDs(t.Context(), "employees", 0); problem.KindOf(err) != problem.Invalid {
+		t.Errorf("employees: %v", err)
+	}
+}
+
+// poisoned is a shop that fails wherever an object has to be printed (or, listed, even named).
+type poisoned struct {
+	*psapitest.Shop
+	ids    []int64
+	listed bool
+	fail   http.HandlerFunc
+}
+
+func (p poisoned) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	rec := httptest.NewRecorder()
+	p.Shop.ServeHTTP(rec, r)
+	body := rec.Body.String()
+	for _, id := range p.ids {
+		whole := strings.Contains(body, fmt.Sprintf("<product>\n\t<id><![CDATA[%d]]></id>", id)) && strings.Count(body, "<reference>") > 0
+		if whole || p.listed && strings.Contains(body, fmt.Sprintf(`<product id="%d"`, id)) {
+			p.fail(w, r)
+			return
+		}
+	}
+	for name, values := range rec.Header() {
+		w.Header()[name] = values
+	}
+	w.WriteHeader(rec.Code)
+	_, _ = w.Write(rec.Body.Bytes())
+}
+
+func TestOneBadObjectIsIsolatedAndReported(t *testing.T) {
+	fatal := func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprint(w, "<br />\n<b>Fatal error</b>:  Call to a member function on a non-object in <b>/var/www/p.php</b>")
+	}
+	empty := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }
+	unclosed := func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, "<prestashop><products><product><id>1</id><name></product></products></prestashop>")
+	}
+	for name, c := range map[string]struct {
+		fail    http.HandlerFunc
+		ids     []int64
+		listed  bool
+		wantBad []int64
+	}{
+		"500":                      {empty, []int64{150}, false, []int64{150}},
+		"fatal as 200":             {fatal, []int64{1, 1619}, false, []int64{1, 1619}},
+		"XML beyond repair":        {unclosed, []int64{700, 701, 730}, false, []int64{700, 701, 730}},
+		"500 even in the id list":  {empty, []int64{150}, true, []int64{150}},
+		"first of all, unlistable": {empty, []int64{1}, true, []int64{1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			shop, err := psapitest.New(psapitest.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			client, _ := dial(t, poisoned{shop, c.ids, c.listed, c.fail}, "", nil)
+			items, bad := every(t, client.Products, psapi.Query{})
+			var badIDs []int64
+			for _, b := range bad {
+				badIDs = append(badIDs, b.ID)
+				if b.Resource != "products" || b.Reason == "" {
+					t.Errorf("%+v", b)
+				}
+			}
+			if diff := cmp.Diff(c.wantBad, badIDs); diff != "" {
+				t.Errorf("bad objects: %s", diff)
+			}
+			if want := len(shop.Records("products")) - len(c.ids); len(items) != want {
+				t.Errorf("%d good objects, want %d", len(items), want)
+			}
+			if n := client.Requests(); n > 150 {
+				t.Errorf("%d requests", n)
+			}
+		})
+	}
+}
+
+func TestABrokenShopIsNoListOfBadObjects(t *testing.T) {
+	for name, handler := range map[string]http.HandlerFunc{
+		"everything fails": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) },
+		"every object fails, ids do not": func(w http.ResponseWriter, r *http.Request) {
+			shop, err := psapitest.New(psapitest.Options{})
+			if err != nil {
+				panic(err)
+			}
+			if r.URL.Query().Has("display") && strings.HasSuffix(r.URL.Path, "customers") {
+				w.WriteHeader(http.StatusInternalServerError)
+				return
+			}
+			shop.ServeHTTP(w, r)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client, _ := dial(t, handler, "", nil)
+			for _, q := range []psapi.Query{{}, {IDs: []int64{24}}} {
+				page, err := client.Customers(t.Context(), q)
+				if len(q.IDs) > 0 && name != "everything fails" {
+					if err != nil || len(page.Bad) != 1 {
+						t.Errorf("%+v: %+v, %v", q, page, err)
+					}
+					continue
+				}
+				if problem.KindOf(err) != problem.Unavailable || len(page.Bad) > 0 {
+					t.Errorf("%+v: %+v, %v", q, page, err)
+				}
+			}
+		})
+	}
+}
+
+func TestPagesShrinkUntilTheShopManagesAndGrowAgain(t *testing.T) {
+	shop, err := psapitest.New(psapitest.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	most, sizes := 60, []int{}
+	client, _ := dial(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n, _ := strconv.Atoi(r.URL.Query().Get("limit"))
+		if r.URL.Query().Has("display") && strings.HasSuffix(r.URL.Path, "customers") {
+			if sizes = append(sizes, n); n > most {
+				w.WriteHeader(http.StatusGatewayTimeout)
+				return
+			}
+		}
+		shop.ServeHTTP(w, r)
+	}), "", nil)
+	items, bad := every(t, client.Customers, psapi.Query{})
+	if len(items) != len(shop.Records("customers")) || len(bad) > 0 {
+		t.Fatalf("%d customers, bad %v", len(items), bad)
+	}
+	if !slices.Equal(sizes[:3], []int{250, 125, 62}) {
+		t.Errorf("sizes %v, want halves", sizes[:3])
+	}
+	most = 10000
+	sizes = nil
+	every(t, client.Customers, psapi.Query{})
+	every(t, client.Customers, psapi.Query{})
+	if last := slices.Max(sizes); last <= 60 {
+		t.Errorf("the pages stay at %d", last)
+	}
+}
+
+func TestAnEmptyListIsNotBelievedWhereRowsWereToBeExpected(t *testing.T) {
+	b := open(t, psapitest.Options{HideErrors: true})
+	first, err := b.client.Customers(t.Context(), psapi.Query{})
+	if err != nil || !first.More {
+		t.Fatal(first, err)
+	}
+	b.spoil(t, "sql-empty:op=customers,times=1")
+	second, err := b.client.Customers(t.Context(), psapi.Query{After: first.Last})
+	if err != nil || len(second.Items) != 250 {
+		t.Errorf("behind a full page: %d customers, %v", len(second.Items), err)
+	}
+	b.spoil(t, "sql-empty:op=orders,times=1")
+	ids, _, err := b.client.IDs(t.Context(), "orders", 0)
+	if err != nil || len(ids) == 0 {
+		t.Errorf("of the whole table: %d orders, %v", len(ids), err)
+	}
+	before := b.client.Requests()
+	idle, err := b.client.OrderHistories(t.Context(), psapi.Query{After: 1 << 40})
+	if err != nil || len(idle.Items) != 0 || b.client.Requests() != before+1 {
+		t.Errorf("an idle look costs %d requests, want 1: %v", b.client.Requests()-before, err)
+	}
+}
+
+func TestNoFaultOnTheWayLosesOrDoublesARow(t *testing.T) {
+	for _, rule := range []string{
+		"reset:p=0.2,seed=1", "lost:p=0.2,seed=2", "empty500:p=0.2,seed=3", "empty200:p=0.2,seed=4", "truncate:p=0.2,seed=5",
+		"html:p=0.2,seed=6", "503:p=0.2,seed=7", "429:p=0.2,seed=8,retry-after=1", "301:p=0.2,seed=9,to=http://127.0.0.1:1",
+		"401:p=0.2,seed=10", "bom:p=0.2,seed=11", "notice:p=0.2,seed=12", "sha1:p=0.2,seed=13",
+	} {
+		t.Run(rule, func(t *testing.T) {
+			b := open(t, psapitest.Options{HideErrors: true})
+			if _, err := b.client.Probe(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			b.spoil(t, rule)
+			var ids []int64
+			for q := (psapi.Query{Limit: 60}); ; {
+				page, err := b.client.Orders(t.Context(), q)
+				if problem.Temporary(err) || problem.KindOf(err) == problem.Unauthorised {
+					continue // what the engine does, at its own pace
+				}
+				if err != nil || len(page.Bad) > 0 {
+					t.Fatal(err, page.Bad)
+				}
+				ids = append(ids, idsOf(page.Items)...)
+				if q.After = page.Last; !page.More {
+					break
+				}
+			}
+			want := len(b.Records("orders"))
+			if slices.Sort(ids); len(slices.Compact(ids)) != want || len(ids) != want {
+				t.Errorf("%d orders, want %d", len(ids), want)
+			}
+		})
+	}
+}
+
+func TestNoiseIsReportedByTheProbe(t *testing.T) {
+	b := open(t, psapitest.Options{})
+	b.spoil(t, "notice:op=api")
+	facts, err := b.client.Probe(t.Context())
+	if err != nil || !strings.Contains(facts.Noise, "Undefined index") {
+		t.Errorf("noise %q, %v", facts.Noise, err)
+	}
+}
+
+func TestAKeyWithoutConfigurationsStillShowsItsRights(t *testing.T) {
+	b := open(t, psapitest.Options{Rights: map[string][]string{"customers": {"GET"}, "products": {"GET", "PUT"}}})
+	facts, err := b.client.Probe(t.Context())
+	if err != nil || facts.Zone != "" || !slices.Equal(facts.Rights["products"], []string{"get", "put"}) {
+		t.Errorf("%+v %v", facts, err)
+	}
+	if _, err = b.client.Orders(t.Context(), psapi.Query{}); problem.KindOf(err) != problem.Unauthorised {
+		t.Errorf("orders: %v", err)
+	}
+	page, err := b.client.Products(t.Context(), psapi.Query{Limit: 2})
+	if err != nil || page.Items[0].Name == "" {
+		t.Errorf("without knowing the language: %+v %v", page, err)
+	}
+}
+
+func TestASwitchedOffShopAndAWrongKeyAreDiagnosed(t *testing.T) {
+	b := open(t, psapitest.Options{})
+	b.SetActive(false)
+	_, err := b.client.Probe(t.Context())
+	if p, _ := problem.Of(err); p == nil || p.Code != "22" {
+		t.Errorf("off: %v", err)
+	}
+	b.SetActive(true)
+	b.Deactivate(psapitest.DefaultKey)
+	_, err = b.client.Probe(t.Context())
+	if p, _ := problem.Of(err); p == nil || p.Code != "20" {
+		t.Errorf("inactive key: %v", err)
+	}
+	wrong := open(t, psapitest.Options{}, func(cfg *psapi.Config) { cfg.Key = strings.Repeat("X", 32) })
+	_, err = wrong.client.Probe(t.Context())
+	if p, _ := problem.Of(err); p == nil || p.Code != "19" {
+		t.Errorf("unknown key: %v", err)
+	}
+}
+
+func TestConfigurationIsReadByName(t *testing.T) {
+	b := open(t, psapitest.Options{HideErrors: true})
+	values, err := b.client.Configuration(t.Context(), "PS_TIMEZONE", "NO_SUCH_NAME")
+	if diff := cmp.Diff(map[string]string{"PS_TIMEZONE": "Europe/Paris"}, values); diff != "" || err != nil {
+		t.Errorf("%s %v", diff, err)
+	}
+	if values, err = b.client.Configuration(t.Context(), "PS_CURRENCY_DEFAULT"); err != nil || values["PS_CURRENCY_DEFAULT"] != "1" {
+		t.Errorf("%v %v", values, err)
+	}
+}
+
+func TestTheClientIsSafeForSeveralReaders(t *testing.T) {
+	b := open(t, psapitest.Options{}, func(cfg *psapi.Config) { cfg.Parallel = 3 })
+	b.spoil(t, "empty500:p=0.2,seed=1")
+	var group errgroup.Group
+	for range 4 {
+		group.Go(func() error {
+			_, err := b.client.Products(t.Context(), psapi.Query{Limit: 40})
+			return err
+		})
+		group.Go(func() error {
+			_, err := b.client.Customers(t.Context(), psapi.Query{Limit: 40})
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Error(err)
+	}
 }

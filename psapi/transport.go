@@ -93,12 +93,17 @@ func plain(err error) error {
 	return err
 }
 
-// redact takes the key out of what is shown, in each form in which it travels.
+// redact takes the key out of what is shown.
 func (f *failure) redact(key string) {
-	for _, secret := range []string{key, url.QueryEscape(key), basic(key)} {
-		f.problem.Message = strings.ReplaceAll(f.problem.Message, secret, "…")
-		f.problem.Cure = strings.ReplaceAll(f.problem.Cure, secret, "…")
+	f.problem.Message, f.problem.Cure = redacted(f.problem.Message, key), redacted(f.problem.Cure, key)
+}
+
+// redacted takes the key out of a text, in each form in which it travels.
+func redacted(text, key string) string {
+	if len(key) < 8 {
+		return text // no real key, and most texts would hold it by chance
 	}
+	return strings.NewReplacer(basic(key), "…", url.QueryEscape(key), "…", key, "…").Replace(text)
 }
 
 func basic(key string) string { return base64.StdEncoding.EncodeToString([]byte(key + ":")) }
@@ -222,6 +227,8 @@ func (c *Client) exchange(ctx context.Context, resource string, p params) (reply
 		return reply{}, f
 	}
 	c.notice(a, inURL, nil)
+	noise = redacted(noise, c.key)
+	c.hear(noise)
 	return reply{answer: a, root: root, noise: noise}, nil
 }
 
@@ -347,7 +354,7 @@ func diagnose(a answer, resource string, base *url.URL) (*node, string, *failure
 		f := unavailable(CodeTruncated, "the answer broke off before its end", "")
 		f.again = true
 		return nil, "", f
-	case len(sum) == 40 && !slices.Contains(doc.sums, sum):
+	case len(sum) == 40 && !doc.printed(sum):
 		f := unavailable(CodeChecksum, "the answer is not what the web service printed: its checksum differs", "A proxy or module changes the answers on the way; exempt api/ from it.")
 		f.again = true
 		return nil, "", f

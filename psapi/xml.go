@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -26,7 +27,9 @@ type document struct {
 	xml   []byte // from <prestashop to </prestashop>
 	noise string // what stood before or behind it, in words
 	whole bool   // the end tag arrived
-	sums  []string
+
+	body            []byte
+	declared, ended int // where the web service's own output lies in body
 }
 
 // errNotXML says that a body holds no <prestashop> element.
@@ -47,26 +50,37 @@ func cut(body []byte) (document, error) {
 			before = append(bytes.Clone(before[:i]), before[i+n+2:]...)
 		}
 	}
-	d := document{xml: body[start:], noise: describeNoise(before)}
-	end := len(body)
+	d := document{xml: body[start:], noise: describeNoise(before), body: body, declared: declared, ended: len(body)}
 	if i := bytes.LastIndex(body, []byte("</prestashop>")); i >= start {
-		end, d.whole = i+len("</prestashop>"), true
-		d.xml = body[start:end]
+		d.ended, d.whole = i+len("</prestashop>"), true
+		d.xml = body[start:d.ended]
 		if d.noise == "" {
-			d.noise = describeNoise(body[end:])
+			d.noise = describeNoise(body[d.ended:])
 		}
-	}
-	// Content-Sha1 is taken of what the web service printed, before the noise joined it (capture 129).
-	for _, printed := range [][]byte{body, body[declared:], append(bytes.Clone(body[declared:end]), '\n'), body[declared:end]} {
-		sum := sha1.Sum(printed) //nolint:gosec // see above
-		d.sums = append(d.sums, hex.EncodeToString(sum[:]))
 	}
 	return d, nil
 }
 
+// printed says whether a Content-Sha1 fits. It is taken of what the web service printed, before any noise joined
+// it (capture 129).
+func (d document) printed(sum string) bool {
+	for _, end := range []string{string(d.body[d.ended:]), "\n", ""} {
+		for _, start := range []int{d.declared, 0} {
+			hash := sha1.New() //nolint:gosec // see above
+			hash.Write(d.body[start:d.ended])
+			io.WriteString(hash, end)
+			if hex.EncodeToString(hash.Sum(nil)) == sum {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 func describeNoise(noise []byte) string {
-	rest, marked := bytes.CutPrefix(bytes.TrimSpace(noise), []byte("\xef\xbb\xbf"))
-	words := excerpt(string(rest))
+	const mark = "\ufeff"
+	marked := bytes.Contains(noise, []byte(mark))
+	words := excerpt(strings.ReplaceAll(string(noise), mark, ""))
 	switch {
 	case marked && words != "":
 		return "a byte order mark and: " + words
@@ -81,7 +95,8 @@ type node struct {
 	name string
 	attr map[string]string
 	text string
-	over bool // the text was longer than maxText and is cut
+	raw  []byte // the text while it is read
+	over bool   // the text was longer than maxText and is cut
 	kids []*node
 }
 
@@ -94,13 +109,18 @@ func (n *node) child(name string) *node {
 	return nil
 }
 
-// parse reads a document, repairing it only when it does not parse as it is: a valid document is never changed.
+// parse reads a document. It is repaired first where a "]]>" stands that no end tag follows, and else only when it
+// does not parse as it is.
 func parse(doc []byte) (*node, error) {
 	doc = legal(doc)
-	root, err := tree(doc)
+	forms := []func() []byte{func() []byte { return doc }, func() []byte { return repair(doc) }}
+	if bytes.Count(doc, []byte(closeCDATA)) != bytes.Count(doc, []byte(closeCDATA+"</")) {
+		slices.Reverse(forms)
+	}
+	root, err := tree(forms[0]())
 	if err != nil && !errors.Is(err, errBounds) {
-		if mended, again := tree(repair(doc)); again == nil {
-			return mended, nil
+		if other, again := tree(forms[1]()); again == nil {
+			return other, nil
 		}
 	}
 	return root, err
@@ -144,17 +164,19 @@ func tree(doc []byte) (*node, error) {
 			}
 			open = append(open, n)
 		case xml.EndElement:
+			n := open[len(open)-1]
+			n.text, n.raw = string(n.raw), nil
 			open = open[:len(open)-1]
 		case xml.CharData:
 			if len(open) == 0 {
 				continue
 			}
 			n := open[len(open)-1]
-			if n.over || len(n.text)+len(t) > maxText {
+			if n.over || len(n.raw)+len(t) > maxText {
 				n.over = true
 				continue
 			}
-			n.text += string(t)
+			n.raw = append(n.raw, t...)
 		case xml.Directive:
 			return nil, fmt.Errorf("%w: a document type is not allowed", errBounds)
 		}
