@@ -142,7 +142,7 @@ func newModule(r release, rec recordedModule) (*module, error) {
 	}
 	for _, f := range rec.Fields {
 		kind := f.Type.Name
-		if r == v530 && kind == "double" && isAmount(f.Name) {
+		if r == v530 && kind == "double" && isAmount(f.Name) { // wire/vtiger.md 2
 			kind = "currency"
 		}
 		m.add(r, &field{

@@ -61,22 +61,22 @@ func (c *CRM) keepsLines(module string, request form) bool {
 }
 
 // saveInventory is the module's own save after the plain columns: lines and totals come from further form fields.
-func (c *CRM) saveInventory(u *user, t *table, r *row, e element, request form, created bool) (any, error) {
+func (c *CRM) saveInventory(t *table, r *row, e element, request form, op string) (any, error) {
 	if t.m.name == "Invoice" {
 		c.approve(r)
 	}
 	if c.release.lineItems() {
-		return c.createInventory(t, r, e, request)
+		return c.createInventory(t, r, e)
 	}
 	var gone []*line
 	if !c.keepsLines(t.m.name, request) {
 		gone, r.lines, r.shipping = r.lines, nil, nil
-		if created { // a save that dies among the lines leaves an order without totals
+		if op == "create" { // a save that dies among the lines leaves an order without totals
 			for _, name := range []string{"hdnSubTotal", "hdnTaxType", "hdnS_H_Amount", "hdnGrandTotal"} {
 				t.null(r, name)
 			}
 		}
-		if err := c.readLines(t, r, request, created); err != nil {
+		if err := c.readLines(t, r, request, op); err != nil {
 			return nil, err
 		}
 		c.readTotals(t, r, request)
@@ -96,13 +96,9 @@ func (c *CRM) approve(invoice *row) {
 
 // readLines stores the lines of the form as they are given. On 5.1.0 a line that takes the stock under the reorder level
 // is the end: the mail about it calls a function that does not exist.
-func (c *CRM) readLines(t *table, r *row, request form, created bool) error {
+func (c *CRM) readLines(t *table, r *row, request form, op string) error {
 	count := int(leadingNumber(request.text("totalProductCount")).IntPart())
 	group := request.text("taxtype") == "group"
-	op := "update"
-	if created {
-		op = "create"
-	}
 	_, dies := c.faults.Hit(op, t.m.name, fault.HalfOrder)
 	description := ""
 	for i := 1; i <= count && i <= maxInputVars; i++ {

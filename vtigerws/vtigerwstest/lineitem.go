@@ -24,7 +24,7 @@ func lineItems(e element) []element {
 }
 
 // createInventory stores lines and totals of a new 6.x order and answers it with its totals as JSON numbers.
-func (c *CRM) createInventory(t *table, r *row, e element, _ form) (any, error) {
+func (c *CRM) createInventory(t *table, r *row, e element) (any, error) {
 	c.storeHeader(t, r, e)
 	if _, dies := c.faults.Hit("create", t.m.name, fault.HalfOrder); dies {
 		return nil, errFatal
@@ -34,7 +34,7 @@ func (c *CRM) createInventory(t *table, r *row, e element, _ form) (any, error) 
 
 // updateInventory changes a 6.x order. Without LineItems even an update changes only the given fields; then a
 // SalesOrder loses its lines and totals unless ajxaction=DETAILVIEW came along, an Invoice keeps them.
-func (c *CRM) updateInventory(u *user, t *table, r *row, e element, request form, kept func(*field) bool) (any, error) {
+func (c *CRM) updateInventory(u *user, t *table, r *row, e element, request form, kept func(*field) bool, op string) (any, error) {
 	given := len(lineItems(e)) > 0
 	if !given {
 		kept = func(*field) bool { return true }
@@ -46,7 +46,7 @@ func (c *CRM) updateInventory(u *user, t *table, r *row, e element, request form
 	}
 	if given {
 		c.storeHeader(t, r, e)
-		if _, dies := c.faults.Hit("update", t.m.name, fault.HalfOrder); dies {
+		if _, dies := c.faults.Hit(op, t.m.name, fault.HalfOrder); dies {
 			r.lines = nil
 			return nil, errFatal
 		}

@@ -33,7 +33,6 @@ func Test64ComputesTotalsInItsOwnWay(t *testing.T) {
 		return made["id"].(string)
 	}
 	plain, p20, p10 := s.shirt, taxed("20"), taxed("10")
-	shipping20 := func(more record) record { return noShippingTax(more) }
 	cases := []struct {
 		what  string
 		e     record
@@ -51,8 +50,9 @@ func Test64ComputesTotalsInItsOwnWay(t *testing.T) {
 		{"a negative line is subtracted", noShippingTax(nil), []record{item(plain, "10", "0"), item(plain, "-0.02", "0")}, "9.98"},
 		{"group: the last rate for all", noShippingTax(nil), []record{item(plain, "10", "19.6"), item(plain, "10", "5.5")}, "21.10"},
 		{
-			"group: discount before tax", shipping20(record{"hdnDiscountAmount": "2", "hdnS_H_Amount": "6", "shtax1_sh_percent": "20"}),
-			[]record{item(plain, "10", "20"), item(plain, "10", "20")}, "28.80",
+			"group: discount before tax", noShippingTax(record{"hdnDiscountAmount": "2", "hdnS_H_Amount": "6", "shtax1_sh_percent": "20"}),
+			[]record{item(plain, "10", "20"), item(plain, "10", "20")},
+			"28.80",
 		},
 		{"individual: a tax the product lacks is ignored", noShippingTax(record{"hdnTaxType": "individual"}), []record{item(plain, "10", "20"), item(plain, "10", "10")}, "20"},
 		{"individual: the products' own rates", noShippingTax(record{"hdnTaxType": "individual"}), []record{item(p20, "10", "20"), item(p10, "10", "10")}, "23"},
@@ -60,7 +60,8 @@ func Test64ComputesTotalsInItsOwnWay(t *testing.T) {
 		{
 			"individual: discount after tax",
 			noShippingTax(record{"hdnTaxType": "individual", "hdnDiscountAmount": "2", "hdnS_H_Amount": "6", "shtax1_sh_percent": "20", "txtAdjustment": "0.02"}),
-			[]record{item(p20, "10", "20"), item(p10, "10", "10")}, "28.22",
+			[]record{item(p20, "10", "20"), item(p10, "10", "10")},
+			"28.22",
 		},
 		{"shipping without tax", noShippingTax(record{"hdnS_H_Amount": "5"}), []record{item(plain, "12", "0")}, "17"},
 		{"shipping with the default 27 %", record{"hdnTaxType": "group", "hdnS_H_Amount": "5"}, []record{item(plain, "12", "0")}, "18.35"},

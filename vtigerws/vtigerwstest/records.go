@@ -78,9 +78,9 @@ func (c *CRM) exists(id string) bool {
 
 // print is a record as the web service shows it; names limits the fields.
 func (c *CRM) print(m *module, r *row, names []string) (object, error) {
-	o := make(object, 0, len(m.fields)+1)
-	hidden := c.rightsIn(m.name).Hidden
 	if names == nil {
+		o := make(object, 0, len(m.fields)+1)
+		hidden := c.rightsIn(m.name).Hidden
 		for _, f := range m.fields {
 			if f.kind == "password" || len(hidden) > 0 && slices.Contains(hidden, f.name) {
 				continue
@@ -93,6 +93,7 @@ func (c *CRM) print(m *module, r *row, names []string) (object, error) {
 		}
 		return o, nil
 	}
+	o := make(object, 0, len(names))
 	for _, name := range names {
 		v, err := c.printed(m, m.byName[name], r)
 		if err != nil {
@@ -194,7 +195,7 @@ func (c *CRM) createRecord(u *user, name string, e element, request form) (any, 
 	c.fill(u, m, r, e, nil)
 	t := c.tables[name]
 	t.add(r)
-	return c.save(u, t, r, e, request, true)
+	return c.save(u, t, r, e, request, "create")
 }
 
 // newRow takes the next number of the sequence and the next record number.
@@ -368,10 +369,10 @@ func (c *CRM) userRate(u *user) decimal.Decimal {
 }
 
 // save does what a module's own save adds to the plain columns, and answers the record.
-func (c *CRM) save(u *user, t *table, r *row, e element, request form, created bool) (any, error) {
+func (c *CRM) save(u *user, t *table, r *row, e element, request form, op string) (any, error) {
 	switch t.m.name {
 	case "SalesOrder", "Invoice":
-		return c.saveInventory(u, t, r, e, request, created)
+		return c.saveInventory(t, r, e, request, op)
 	case "Products", "Services":
 		c.saveProductTaxes(t, r, request)
 	}
@@ -428,11 +429,11 @@ func (c *CRM) updateRecord(u *user, e element, request form, revise bool) (any, 
 		kept = func(*field) bool { return true }
 	}
 	if c.release.lineItems() && isInventory(m.name) {
-		return c.updateInventory(u, t, r, e, request, kept)
+		return c.updateInventory(u, t, r, e, request, kept, op)
 	}
 	c.fill(u, m, r, e, kept)
 	t.set(r, "modifiedtime", c.stamp())
-	return c.save(u, t, r, e, request, false)
+	return c.save(u, t, r, e, request, op)
 }
 
 // checkBlanked: 5.4 and later refuse a revise that empties a mandatory field (captures 200 of 5.4.0, 191 of 6.4.0).
@@ -469,7 +470,9 @@ func (c *CRM) removeID(u *user, id string) (any, error) {
 type Record = map[string]any
 
 // Records returns the live records of a module in the order of their numbers, without converted Leads. An order or
-// invoice has "lines"; a product has "taxes", the rates assigned to it by tax name.
+// invoice has "lines" (product id, quantity, listprice, discount_amount, discount_percent, comment, description and
+// tax1 to tax3, decimals as stored, nil for NULL) and shtax1 to shtax3; a product has "taxes", the rates assigned to it
+// by tax name. The slice is never nil, so that JSON shows a list.
 func (c *CRM) Records(module string) []Record {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -493,6 +496,13 @@ func (c *CRM) Records(module string) []Record {
 		switch module {
 		case "SalesOrder", "Invoice":
 			rec["lines"] = c.lineRecords(r)
+			rec["hdnS_H_Amount"] = r.values["hdnS_H_Amount"] // an Invoice of 5.x has the column without a field
+			for _, sh := range shippingTaxes {
+				rec[sh.name] = nil
+				if rate, ok := r.shipping[sh.name]; ok {
+					rec[sh.name] = rate.StringFixed(3)
+				}
+			}
 		case "Products":
 			taxes := make(map[string]string, len(r.taxes))
 			for name, rate := range r.taxes {

@@ -80,7 +80,6 @@ func (r release) storesBadOwner() bool     { return r >= v540 }              // 
 func (r release) crashesOnStock() bool     { return r == v510 }              // send_mail() undefined
 func (r release) lineItems() bool          { return r >= v640 }              // lines inside the element
 func (r release) ajaxActions() bool        { return r < v640 }               // action=SalesOrderAjax keeps the lines
-func (r release) currencyTypes() bool      { return r >= v530 }              // describe says "currency" for amounts
 func (r release) convertsAmounts() bool    { return r == v540 }              // amounts are in the user's own currency
 func (r release) stripsCommas() bool       { return r == v540 }              // "1,234.56" is 1234.56 in an amount
 func (r release) refusesNegative() bool    { return r == v540 }              // unit_price "-5" becomes 0
@@ -88,7 +87,6 @@ func (r release) blanksBadDates() bool     { return r >= v540 }              // 
 func (r release) convertsLeads() bool      { return r == v520 || r == v521 } // later it is registered and cannot work
 func (r release) keepsLeadsource() bool    { return r >= v640 }              // an update does not wipe a Contact's leadsource
 func (r release) nestedDamages() bool      { return r < v640 }               // an array as value: HTML and a damaged record
-func (r release) hidesUsersInChecks() bool { return r < v540 }               // Products.assigned_user_id is a reference to Users
 func (r release) hasUnreadableUsers() bool { return r == v510 }              // select from Users: DATABASE_QUERY_ERROR
 
 // entities lists the web service entities in the order of their numbers, which are the prefixes of ids (table
