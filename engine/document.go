@@ -10,9 +10,13 @@ import (
 	"cartiger/vtigerws"
 )
 
-// maxFormLines is how many lines a document has room for where lines travel as form fields: PHP silently drops the
-// fields beyond max_input_vars, 1000 by default (wire/vtiger.md 3a). LineItems are one field, whatever their number.
-const maxFormLines = 100
+// How many lines a document has room for where lines travel as form fields: PHP silently drops the fields beyond
+// max_input_vars, 1000 by default (wire/vtiger.md 3a), and a line with taxes of its own takes ten of the 900 that are
+// safe. LineItems are one field, whatever their number.
+const (
+	maxFormLines      = 100
+	maxTaxedFormLines = 88
+)
 
 // DocumentProduct is what carries a line in the CRM.
 type DocumentProduct struct {
@@ -94,7 +98,7 @@ func BuildDocument(in DocumentInput) (DocumentResult, error) {
 	if w, ok := wrappingItem(in, rate); ok {
 		items = append(items, w)
 	}
-	if err := checkItems(in, items); err != nil {
+	if err := checkItems(in, items, single); err != nil {
 		return DocumentResult{}, err
 	}
 	for _, it := range items {
@@ -142,7 +146,7 @@ func documentItems(in DocumentInput, priced Priced, out *DocumentResult) ([]item
 		} else if !rate.Equal(it.rate) {
 			out.Warnings = append(out.Warnings, fmt.Sprintf("order %d sells one product at %s %% and %s %% tax, the CRM keeps one rate per product: %q is written at %s %%",
 				o.ID, rate, it.rate, l.Detail.Name, rate))
-			it.rate, it.list = rate, decimal.Zero
+			it.rate = rate
 			it.excl = it.incl.DivRound(factor(rate), 2)
 		}
 		items = append(items, it)
@@ -186,14 +190,17 @@ func wrappingItem(in DocumentInput, rate decimal.Decimal) (item, bool) {
 	}, !incl.IsZero()
 }
 
-func checkItems(in DocumentInput, items []item) error {
-	id := in.Order.ID
+func checkItems(in DocumentInput, items []item, group bool) error {
+	id, room := in.Order.ID, maxFormLines
+	if !group {
+		room = maxTaxedFormLines
+	}
 	if len(items) == 0 {
 		return invalid("order_details", fmt.Sprintf("order %d has no lines, and the CRM has no order without lines", id),
 			"Nothing to do if all its lines were cancelled; otherwise add a line in the shop.")
 	}
-	if !in.Dialect.LineItems && len(items) > maxFormLines {
-		return invalid("order_details", fmt.Sprintf("order %d has %d lines, more than the %d that this CRM takes without losing some", id, len(items), maxFormLines),
+	if !in.Dialect.LineItems && len(items) > room {
+		return invalid("order_details", fmt.Sprintf("order %d has %d lines, more than the %d that this CRM takes without losing some", id, len(items), room),
 			"Split the order in the shop, or enter it in the CRM by hand.")
 	}
 	for _, it := range items {

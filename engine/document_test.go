@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"maps"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"cartiger/problem"
 	"cartiger/psapi"
 	"cartiger/vtigerws"
+	"cartiger/vtigerws/vtigerwstest"
 )
 
 // crmTaxes is the CRM's side of the products: the rate of tax1 that each has assigned.
@@ -101,8 +103,9 @@ func TestEveryOrderToTheCent(t *testing.T) {
 	for name, d := range dialects() {
 		t.Run(name, func(t *testing.T) {
 			crm := crmTaxes{}
-			exact, page, assigned, warned := 0, 0, 0, 0
+			exact, assigned, warned := 0, 0, 0
 			rests := map[string]int{}
+			farthest := decimal.Zero
 			for _, o := range orders {
 				r, err := BuildDocument(crm.input(o, d))
 				if err != nil {
@@ -121,9 +124,7 @@ func TestEveryOrderToTheCent(t *testing.T) {
 					continue
 				}
 				exact++
-				if CRMTotal(r.Document, d, nil).Sub(o.TotalPaid).Abs().LessThan(dec("0.0006")) {
-					page++
-				}
+				farthest = decimal.Max(farthest, CRMTotal(r.Document, d, nil).Sub(o.TotalPaid).Abs())
 				rests[r.Rest.StringFixed(2)]++
 				assigned += len(r.ProductTaxes)
 				if len(r.Warnings) > 0 {
@@ -139,9 +140,79 @@ func TestEveryOrderToTheCent(t *testing.T) {
 					}
 				}
 			}
-			t.Logf("%d of %d exact, %d within 0.0006; %d taxes assigned; %d warned; rests %v", exact, len(orders), page, assigned, warned, rests)
-			if exact != 1300 {
-				t.Errorf("%d orders are exact, want 1300", exact)
+			t.Logf("%d of %d exact, the parts within %s; %d taxes assigned; %d warned; rests %v", exact, len(orders), farthest, assigned, warned, rests)
+			// Warned: 14 and 27, which lost lines, and tax-excluded orders whose ecotax has another rate than the product.
+			if exact != 1300 || warned != 5 {
+				t.Errorf("%d orders are exact and %d warned about, want 1300 and 5", exact, warned)
+			}
+		})
+	}
+}
+
+// The same through the client and a simulated CRM, which knows nothing of our sums: what it stores, and what its stored
+// parts come to.
+func TestEveryOrderThroughTheCRM(t *testing.T) {
+	orders := soldOrders(t)
+	for _, version := range []string{"5.2.1", "6.4.0"} {
+		t.Run(version, func(t *testing.T) {
+			crm, err := vtigerwstest.New(vtigerwstest.Options{Version: version})
+			if err != nil {
+				t.Fatal(err)
+			}
+			server := httptest.NewServer(crm)
+			defer server.Close()
+			client, err := vtigerws.New(vtigerws.Config{URL: server.URL, User: "admin", AccessKey: "TestAccessKey"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close()
+			facts, err := client.Login(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			do := func(w vtigerws.Write) vtigerws.Record {
+				t.Helper()
+				r, err := client.Do(t.Context(), w)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return r
+			}
+			account := do(vtigerws.Write{Op: vtigerws.OpCreate, Module: "Accounts", Fields: vtigerws.Record{
+				"accountname": "Buyer", "assigned_user_id": facts.UserID,
+			}}).ID()
+			ids := map[string]string{} // of the CRM's products, by our test's
+			taxes := crmTaxes{}
+			existing := func(p DocumentProduct) DocumentProduct {
+				if ids[p.Product] == "" {
+					ids[p.Product] = do(vtigerws.Write{Op: vtigerws.OpCreate, Module: "Products", Fields: vtigerws.Record{
+						"productname": p.Product, "reorderlevel": noReorder, "unit_price": "7.77", "assigned_user_id": facts.UserID,
+					}}).ID()
+				}
+				p.Product = ids[p.Product]
+				p.Rate, p.Assigned = taxes.assigned(p.Product)
+				return p
+			}
+			for _, o := range orders {
+				in := taxes.input(o, facts.Dialect)
+				in.Product = func(d psapi.OrderDetail) DocumentProduct { return existing(taxes.product(d)) }
+				in.Wrapping, in.Remains = existing(in.Wrapping), existing(in.Remains)
+				r, err := BuildDocument(in)
+				if err != nil {
+					t.Fatalf("order %d: %v", o.ID, err)
+				}
+				for id, rate := range r.ProductTaxes {
+					do(vtigerws.Write{Op: vtigerws.OpUpdate, Module: "Products", ID: id, ProductTaxes: rates(productTax, rate.String())})
+					taxes[id] = rate
+				}
+				written := do(vtigerws.Write{Op: vtigerws.OpCreate, Module: "SalesOrder", Document: &r.Document, Fields: vtigerws.Record{
+					"subject": "Order", "sostatus": "Created", "account_id": account, "bill_street": "1 rue A", "ship_street": "1 rue A",
+					"invoicestatus": "Created", "currency_id": "21x1", "conversion_rate": "1", "assigned_user_id": facts.UserID,
+				}})
+				stored, parts := dec(written["hdnGrandTotal"]), crm.Total(written.ID())
+				if !stored.Round(2).Equal(o.TotalPaid) || parts.Sub(stored).Abs().GreaterThanOrEqual(halfCent) {
+					t.Errorf("order %d of %s: stored %s, its parts come to %s", o.ID, o.TotalPaid, stored, parts)
+				}
 			}
 		})
 	}
@@ -309,6 +380,7 @@ func TestDocumentVouchers(t *testing.T) {
 		{"free shipping", sell("0", "0", "19.6", "0", goods...), "0", "0", "131.57"},
 		{"more than the goods: the shipping pays", sell("135", "8.37", "19.6", "0", goods...), "110.01", "4.13", "4.94"},
 		{"more than everything: free", sell("500", "8.37", "19.6", "0", goods...), "110.01", "0", "0"},
+		{"free to the last rounding", sell("3", "0", "0", "0", detail(1, 1, "0.833333", "20"), detail(2, 1, "0.833333", "20"), detail(3, 1, "0.833333", "20")), "2.49", "0", "0"},
 		{"all of it, several rates", sell("500", "8.37", "19.6", "2", mixed...), "132.16", "0", "0"},
 	}
 	for _, tt := range tests {
@@ -395,6 +467,10 @@ func TestDocumentRefusals(t *testing.T) {
 	if r := within(t, crmTaxes{}, sell("0", "0", "0", "0", long[:100]...), formFields); len(r.Document.Lines) != 100 {
 		t.Errorf("%d lines of 100", len(r.Document.Lines))
 	}
+	long[0].TaxRate = dec("5.5")
+	_, err = BuildDocument(crmTaxes{}.input(sell("0", "0", "0", "0", long[:89]...), formFields))
+	expectInvalid(t, err, "order_details", "the 88 that")
+	within(t, crmTaxes{}, sell("0", "0", "0", "0", long[:88]...), formFields)
 	// LineItems travel in one field, which no server cuts.
 	if r := within(t, crmTaxes{}, sell("0", "0", "0", "0", long...), lineItems); len(r.Document.Lines) != 150 {
 		t.Errorf("%d lines of 150", len(r.Document.Lines))
@@ -407,6 +483,18 @@ func TestDocumentRefusals(t *testing.T) {
 
 	_, err = BuildDocument(crmTaxes{}.input(sell("0", "0", "0", "0", detail(1, 1, "1", "-100")), formFields))
 	expectInvalid(t, err, "order_details.tax_rate", "-100")
+}
+
+// 1.00 at 5.5 %, 80 times: each line rounds by half a cent, more than three decimals hide. The stored parts come first.
+func TestDocumentRoundingsThatAddUp(t *testing.T) {
+	var details []psapi.OrderDetail
+	for id := range int64(80) {
+		details = append(details, detail(id+1, 1, "1", "5.5"))
+	}
+	details = append(details, detail(81, 1, "1", "19.6"))
+	for _, d := range dialects() {
+		within(t, crmTaxes{}, sell("0", "0", "0", "0", details...), d)
+	}
 }
 
 // Two shop products of one code are one product of the CRM, which keeps one rate for it.

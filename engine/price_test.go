@@ -3,7 +3,9 @@ package engine
 import (
 	"compress/gzip"
 	"encoding/xml"
+	"slices"
 	"strconv"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -25,8 +27,19 @@ type soldOrder struct {
 	RoundMode   int
 }
 
-// soldOrders are the 1,300 orders of the data set, by id.
+var sold struct {
+	once   sync.Once
+	orders []soldOrder
+}
+
+// soldOrders are the 1,300 orders of the data set, by id, read once.
 func soldOrders(t *testing.T) []soldOrder {
+	t.Helper()
+	sold.once.Do(func() { sold.orders = readOrders(t) })
+	return slices.Clone(sold.orders)
+}
+
+func readOrders(t *testing.T) []soldOrder {
 	t.Helper()
 	taxExcluded := map[string]bool{} // by group
 	for _, g := range rows(t, "groups") {
