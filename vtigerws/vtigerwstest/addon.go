@@ -36,6 +36,7 @@ func (c *CRM) batch(s *session, q *request) (any, error) {
 	return answers, nil
 }
 
+// call runs one entry of a batch; form stands for the further form fields of a request of its own.
 func (c *CRM) call(u *user, call element) (any, error) {
 	op, _ := call.text("op")
 	id, _ := call.text("id")

@@ -19,6 +19,7 @@ var weights = sync.OnceValue(func() *[0x10000]uint16 {
 	return &table
 })
 
+// weight is the entry of one character.
 func weight(r rune) rune {
 	switch {
 	case r < 0x80, r >= 0xac00 && r <= 0xd7a3, r >= 0xd800 && r <= 0xdfff:
@@ -44,6 +45,7 @@ func weight(r rune) rune {
 // fold turns a text into what utf8_general_ci compares: case, accents and trailing blanks gone.
 func fold(s string) string { return foldAll(strings.TrimRight(s, " ")) }
 
+// foldAll folds without touching blanks: LIKE counts them.
 func foldAll(s string) string {
 	plainASCII := true
 	for i := 0; i < len(s); i++ {

@@ -56,6 +56,7 @@ var scales = map[string]int32{
 	"hdnDiscountPercent": 3, "SalesOrder.conversion_rate": 3, "Invoice.conversion_rate": 3,
 }
 
+// columnOf finds the column behind a field: kind from its type, length and decimals from the tables above.
 func columnOf(r release, module string, f *field) column {
 	switch f.kind {
 	case "text":
@@ -96,6 +97,7 @@ func columnOf(r release, module string, f *field) column {
 	return column{kind: varchar, size: 50}
 }
 
+// numeric: amounts got eight decimals with 6.0; two columns that look like amounts are integers before.
 func numeric(r release, module, name string) column {
 	for _, key := range []string{module + "." + name, name} {
 		if scale, ok := scales[key]; ok {

@@ -76,6 +76,7 @@ func (c *CRM) setFaults(body io.Reader) error {
 	return nil
 }
 
+// writeControl answers plain JSON, without PHP's habits.
 func writeControl(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	// A client that has gone away is all that can fail here.

@@ -9,6 +9,7 @@ func (c *CRM) convertLead(s *session, q *request) (any, error) {
 	return c.convert(s.user, q.post)
 }
 
+// convert does the work of convertlead with its five parameters.
 func (c *CRM) convert(u *user, params map[string]string) (any, error) {
 	t, lead, err := c.locate(u, params["leadId"])
 	if err != nil {
@@ -71,6 +72,7 @@ func (c *CRM) accountNamed(u *user, name, owner string, lead *row) (string, erro
 	return made.(object).get("id").(string), nil
 }
 
+// contactOf moves the Lead's person and address over.
 func contactOf(lead *row, owner, account string) element {
 	e := element{"assigned_user_id": owner, "account_id": account, "title": lead.values["designation"]}
 	for _, same := range []string{
@@ -84,6 +86,7 @@ func contactOf(lead *row, owner, account string) element {
 	return e
 }
 
+// potentialOf makes the Potential that avoidPotential did not forbid.
 func (c *CRM) potentialOf(u *user, lead *row, owner, account, potential string) (string, error) {
 	e := decodeElement(potential)
 	if len(e) == 0 {

@@ -37,6 +37,7 @@ func (c *CRM) insertCurrency(m *module, e element) *row {
 	return r
 }
 
+// createCurrency takes any name and any number of rows of one code (captures 046-048).
 func (c *CRM) createCurrency(m *module, e element) (any, error) {
 	return c.print(m, c.insertCurrency(m, e), nil)
 }

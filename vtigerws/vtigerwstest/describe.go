@@ -128,6 +128,7 @@ func loadModules(r release, addon bool) (map[string]*module, []entityType, error
 	return modules, types, nil
 }
 
+// newModule builds a module from its recording.
 func newModule(r release, rec recordedModule) (*module, error) {
 	prefix, err := strconv.Atoi(rec.IDPrefix)
 	if err != nil {
@@ -163,6 +164,7 @@ func isAmount(name string) bool {
 	return false
 }
 
+// add appends a field and works out its column.
 func (m *module) add(r release, f *field) {
 	f.column = columnOf(r, m.name, f)
 	m.fields = append(m.fields, f)

@@ -24,6 +24,7 @@ const (
 	pageRestricted pageError = "Sorry! Attempt to access restricted file."
 )
 
+// denied is the catch-all of the server: not found, not allowed, malformed and unknown all sound alike.
 func denied(suffix string) error {
 	message := "Permission to perform the operation is denied"
 	if suffix != "" {
@@ -34,6 +35,7 @@ func denied(suffix string) error {
 
 func accessDenied(message string) error { return &wsError{"ACCESS_DENIED", message} }
 
+// missing names a mandatory field; invalid JSON ends here too.
 func missing(field string) error {
 	return &wsError{"MANDATORY_FIELDS_MISSING", field + " does not have a value"}
 }

@@ -42,6 +42,7 @@ type line struct {
 	taken       bool                       // incrementondel: the stock has been lowered by this line
 }
 
+// isInventory: the modules with lines.
 func isInventory(module string) bool { return module == "SalesOrder" || module == "Invoice" }
 
 // blankRecurring: invoicestatus and its neighbours live in the table of recurring invoices, which a plain order does not
@@ -143,6 +144,7 @@ func (c *CRM) readLines(t *table, r *row, request form, op string) error {
 	return nil
 }
 
+// rounded reads an amount of a line, with the three decimals of its column.
 func rounded(s string) *decimal.Decimal {
 	d := leadingNumber(s).Round(3)
 	return &d
@@ -225,6 +227,7 @@ func (c *CRM) saveProductTaxes(t *table, r *row, request form) {
 	}
 }
 
+// checked: a ticked box of a form.
 func checked(v string) bool { return v == "on" || v == "1" }
 
 // lineRecords is what Records shows of the lines: decimals as stored, nil for NULL.
@@ -255,6 +258,7 @@ func (c *CRM) lineRecords(r *row) []Record {
 	return records
 }
 
+// fixed prints a decimal that may be NULL.
 func fixed(d *decimal.Decimal, scale int32) any {
 	if d == nil {
 		return nil
@@ -325,8 +329,10 @@ func (l *line) net() decimal.Decimal {
 	return total
 }
 
+// share is so many per cent of an amount.
 func share(of, percent decimal.Decimal) decimal.Decimal { return of.Mul(percent).Shift(-2) }
 
+// percentOf is the sum of several rates of an amount.
 func percentOf(of decimal.Decimal, rates map[string]decimal.Decimal) decimal.Decimal {
 	sum := decimal.Zero
 	for _, rate := range rates {

@@ -132,6 +132,7 @@ func (c *CRM) storeItems(t *table, r *row, e element) (any, error) {
 	return append(o, pair{"LineItems", c.lineItemList(t.m, r)}), nil
 }
 
+// readItem stores one of LineItems. A price that is empty is the product's own.
 func (c *CRM) readItem(item element) *line {
 	read := func(name string, scale int32) decimal.Decimal {
 		v, _ := item.text(name)

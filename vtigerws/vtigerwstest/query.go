@@ -14,6 +14,7 @@ const maxRows = 100
 
 func (c *CRM) query(s *session, q *request) (any, error) { return c.queryText(s.user, q.get["query"]) }
 
+// queryText runs a query: the module first, by the server's own crude pattern, then the grammar, then the columns.
 func (c *CRM) queryText(u *user, text string) (any, error) {
 	from := fromClause.FindStringSubmatch(text)
 	if from == nil {
@@ -172,6 +173,7 @@ func (c *CRM) compileOne(m *module, cond condition) (test, error) {
 	return t, nil
 }
 
+// isNumber: all that VTQL lets through without quotes and MySQL does not take for a column.
 func isNumber(s string) bool {
 	_, err := strconv.Atoi(s)
 	return err == nil
@@ -242,6 +244,7 @@ func (t *table) candidates(group []test) []int {
 	return t.ids[at:]
 }
 
+// passes: one of the groups must hold whole.
 func passes(t *table, r *row, groups [][]test) bool {
 	if len(groups) == 0 {
 		return true
@@ -254,6 +257,7 @@ func passes(t *table, r *row, groups [][]test) bool {
 	return false
 }
 
+// passes compares as the column does; NULL passes nothing.
 func (one test) passes(t *table, r *row) bool {
 	v, ok := t.value(r, one.field.name)
 	if !ok {

@@ -26,6 +26,7 @@ type request struct {
 	module    string // for fault rules; "" where the call names none
 }
 
+// readRequest reads what PHP would: $_GET always, $_POST only of a POST.
 func readRequest(r *http.Request) *request {
 	q := &request{verb: r.Method, get: parseVars(r.URL.RawQuery)}
 	if r.Method == http.MethodPost {
@@ -54,6 +55,7 @@ func (f form) text(name string) string {
 	return v
 }
 
+// readBody reads a form of either encoding; a body over post_max_size leaves nothing, not even the operation.
 func readBody(r *http.Request) map[string]string {
 	kind, params, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	switch kind {
@@ -69,6 +71,7 @@ func readBody(r *http.Request) map[string]string {
 	return nil // PHP reads no other body, JSON neither (capture create-json-content-type)
 }
 
+// readParts reads multipart/form-data, which the server takes as well as a form (captures create-multipart).
 func readParts(parts *multipart.Reader) map[string]string {
 	vars := make(map[string]string)
 	for len(vars) < maxInputVars {
@@ -156,6 +159,7 @@ func decodeElement(s string) element {
 	return asElement(raw)
 }
 
+// asElement turns a decoded JSON object into an element, its lines included.
 func asElement(raw map[string]any) element {
 	e := make(element, len(raw))
 	for name, v := range raw {

@@ -54,6 +54,7 @@ func (c *CRM) getChallenge(_ *session, q *request) (any, error) {
 	}, nil
 }
 
+// login compares md5(token + access key) in lower-case hex; the same token serves as often as it is alive.
 func (c *CRM) login(_ *session, q *request) (any, error) {
 	u := c.userByName(q.post["username"])
 	if u == nil {
@@ -86,6 +87,7 @@ func (c *CRM) login(_ *session, q *request) (any, error) {
 // extendSession only adopts a browser's session, and there is no browser here.
 func (c *CRM) extendSession(*session, *request) (any, error) { return nil, errExtend }
 
+// logout ends the session; its next call answers INVALID_SESSIONID (capture 026).
 func (c *CRM) logout(s *session, _ *request) (any, error) {
 	c.dropSession(s)
 	return object{{"message", "successfull"}}, nil

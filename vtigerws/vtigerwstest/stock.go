@@ -16,6 +16,7 @@ func (c *CRM) moveStock(r *row, gone []*line) {
 	}
 }
 
+// addStock changes qtyinstock; services and unknown numbers have none.
 func (c *CRM) addStock(number int, quantity decimal.Decimal) {
 	t := c.tables["Products"]
 	r := t.rows[number]

@@ -53,6 +53,7 @@ func (c *CRM) SetRights(module string, rights Rights) {
 	c.rights[module] = rights
 }
 
+// rightsIn are the rights in force; nothing set means all.
 func (c *CRM) rightsIn(module string) Rights {
 	if rights, ok := c.rights[module]; ok {
 		return rights

@@ -30,6 +30,7 @@ var operations = map[string]operation{
 	"prestashop.batch": {http.MethodPost, false, (*CRM).batch},
 }
 
+// find looks the operation up; where a version lacks it the server dies before it reads anything else.
 func (c *CRM) find(name string) (operation, bool) {
 	switch {
 	case name == "revise" && !c.release.hasRevise(),
@@ -117,6 +118,7 @@ func (c *CRM) listed(u *user, module string) bool {
 	return false
 }
 
+// listTypes names what the user may see, in the recorded order.
 func (c *CRM) listTypes(s *session, _ *request) (any, error) {
 	var (
 		names       []string
@@ -134,6 +136,7 @@ func (c *CRM) listTypes(s *session, _ *request) (any, error) {
 	return object{{"types", names}, {"information", information}}, nil
 }
 
+// describe insists on the exact case of the module, whatever MySQL thought of it.
 func (c *CRM) describe(s *session, q *request) (any, error) {
 	name := q.get["elementType"]
 	m, err := c.entityByName(name)
