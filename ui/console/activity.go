@@ -1,0 +1,164 @@
+package console
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"cartiger/store"
+)
+
+// activity is the view that every tab reaches with a: the log, the held and failed records, the runs, and what watch does.
+type activity struct {
+	grid grid
+	view int // index in activityViews
+	runs []store.Run
+}
+
+var activityViews = []string{"log", "held and failed", "runs"}
+
+const maxRuns = 50
+
+func (v *activity) list() *grid { return &v.grid }
+
+// runsEvent brings the last runs of all kinds.
+type runsEvent struct {
+	runs []store.Run
+	err  error
+}
+
+func (v *activity) show(a *app) tea.Cmd {
+	return a.jobs.do(func(ctx context.Context) event {
+		runs, err := a.opt.State.Runs(ctx, maxRuns)
+		return runsEvent{runs, err}
+	})
+}
+
+func (e runsEvent) apply(a *app) tea.Cmd {
+	if e.err != nil {
+		a.fail("read the runs", e.err)
+		return nil
+	}
+	a.activity.runs = e.runs
+	return nil
+}
+
+func (v *activity) rows(a *app, w int) []row {
+	state, words := a.export.stateOf(a, "watch")
+	rows := []row{
+		{line: line{{"Following the shop  ", strong}, state, {"  " + words, faint}}},
+		{line: line{{"Show  < ", faint}, {activityViews[v.view], accent}, {" >", faint}}},
+		{},
+	}
+	switch activityViews[v.view] {
+	case "log":
+		rows = append(rows, v.logRows(a, w)...)
+	case "runs":
+		rows = append(rows, v.runRows(a, w)...)
+	default:
+		rows = append(rows, a.troubleRows(w)...)
+	}
+	return rows
+}
+
+// logRows are the lines of the log, the newest first.
+func (v *activity) logRows(a *app, w int) []row {
+	entries := a.live.recent
+	if len(entries) == 0 {
+		return []row{{line: toned(faint, "The log is empty.")}}
+	}
+	rows := make([]row, 0, len(entries))
+	for i := len(entries) - 1; i >= 0; i-- {
+		e := entries[i]
+		id := fmt.Sprintf("%s:%d", recordRow(e.Entity, e.ShopID), e.ID)
+		rows = append(rows, row{id: id, line: entryLine(e, w-2)})
+	}
+	return rows
+}
+
+var runColumns = []column{{w: 20}, {w: 16}, {w: 11}, {}, {w: 18, from: 70}}
+
+func (v *activity) runRows(a *app, w int) []row {
+	if len(v.runs) == 0 {
+		return []row{{line: toned(faint, "Nothing has run yet.")}}
+	}
+	var rows []row
+	for _, r := range v.runs {
+		if now, ok := a.live.runs[r.Kind]; ok && now.ID == r.ID {
+			r = now
+		}
+		t := plain
+		switch r.State {
+		case store.Broken:
+			t = bad
+		case store.Running, store.Finished:
+			t = good
+		case store.Paused, store.Stopped, store.Interrupted:
+			t = warn
+		}
+		rows = append(rows, row{id: fmt.Sprintf("run:%d", r.ID), line: columns(w-2, runColumns,
+			span{kindTitle(r.Kind), plain}, span{r.Started.Local().Format("2006-01-02 15:04"), faint}, span{string(r.State), t}, span{counted(r.Counts), plain}, span{r.Who, faint})})
+	}
+	return rows
+}
+
+func (v *activity) run() (store.Run, bool) {
+	for _, r := range v.runs {
+		if fmt.Sprintf("run:%d", r.ID) == v.grid.cursor {
+			return r, true
+		}
+	}
+	return store.Run{}, false
+}
+
+func (v *activity) entry(a *app) (store.Entry, bool) {
+	for _, e := range a.live.recent {
+		if strings.HasSuffix(v.grid.cursor, fmt.Sprintf(":%d", e.ID)) && strings.HasPrefix(v.grid.cursor, recordRow(e.Entity, e.ShopID)+":") {
+			return e, true
+		}
+	}
+	return store.Entry{}, false
+}
+
+func (v *activity) act(a *app, act action) (tea.Cmd, string) {
+	switch act {
+	case open:
+		if r, ok := v.run(); ok {
+			a.page(kindTitle(r.Kind), runRows(r))
+			return nil, ""
+		}
+		if e, ok := v.entry(a); ok && e.ShopID == 0 {
+			a.page("Log", []row{prose(plain, e.At.Local().Format("2006-01-02 15:04:05")+"  "+e.Message)})
+			return nil, ""
+		}
+		return a.openRecord(v.grid.cursor), ""
+	case nextModule, prevModule:
+		n := len(activityViews)
+		v.view = (v.view + map[action]int{nextModule: 1, prevModule: n - 1}[act]) % n
+		v.grid = grid{filter: v.grid.filter}
+		return v.show(a), ""
+	case pause, stop, watch, retry, retryAll:
+		return a.runKey(act, v.grid.cursor)
+	}
+	return nil, ""
+}
+
+func (v *activity) pane(a *app) []row {
+	if r, ok := v.run(); ok {
+		return append([]row{heading(kindTitle(r.Kind)), {}}, runRows(r)...)
+	}
+	if e, ok := v.entry(a); ok {
+		return []row{
+			heading(e.At.Local().Format("2006-01-02 15:04:05")), {},
+			{line: line{{e.Label, strong}, {"  " + string(e.State), stateTone(e.State)}}},
+			prose(plain, e.Message), {}, prose(faint, "enter shows the record and its writes."),
+		}
+	}
+	return a.recordPane(v.grid.cursor)
+}
+
+func (v *activity) hint(*app) note {
+	return note{faint, "esc goes back."}
+}

@@ -1,0 +1,122 @@
+package console
+
+import (
+	"strings"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"cartiger/problem"
+)
+
+// dialog is a page over the screen: something to read, or a question. It takes the keys first.
+type dialog struct {
+	title string
+	rows  []row
+	top   int
+	at    place
+	run   func(a *app) tea.Cmd // what y does
+	left  func(a *app) tea.Cmd // what leaving the question without y does; nil = nothing
+	also  map[action]func(a *app) tea.Cmd
+}
+
+// question is a dialog that only y answers with yes: enter never does what cannot be undone.
+type question struct {
+	title string
+	rows  []row
+	run   func(a *app) tea.Cmd
+	left  func(a *app) tea.Cmd
+	also  map[action]func(a *app) tea.Cmd
+}
+
+func (a *app) ask(q question) {
+	a.dlg = &dialog{title: q.title, rows: q.rows, at: inConfirm, run: q.run, left: q.left, also: q.also}
+	a.clear()
+}
+
+func (a *app) page(title string, rows []row) {
+	a.dlg = &dialog{title: title, rows: rows, at: inPage}
+	a.clear()
+}
+
+// key handles a key of the dialog.
+func (d *dialog) key(a *app, act action) tea.Cmd {
+	if do := d.also[act]; do != nil {
+		a.dlg = nil
+		return do(a)
+	}
+	switch act {
+	case yes:
+		a.dlg = nil
+		return d.run(a)
+	case no, back:
+		a.dlg = nil
+		a.clear()
+		if d.left != nil {
+			return d.left(a)
+		}
+	case open:
+		a.say(plain, "y does it, esc leaves things as they are.")
+	case up, down, pageUp, pageDown, top, bottom:
+		h := a.bodyHeight() - 2
+		by := map[action]int{up: -1, down: 1, pageUp: -h, pageDown: h, top: -1 << 20, bottom: 1 << 20}[act]
+		most := max(0, len(layout(d.rows, a.w-2))-h)
+		d.top = min(max(d.top+by, 0), most)
+	case retry:
+		a.say(plain, "There is nothing to retry on this page.")
+	}
+	return nil
+}
+
+// view draws the dialog in place of the body.
+func (d *dialog) view(a *app, h int) (lines []string, above, below int) {
+	lines = append(lines, line{{" ", plain}, {d.title, strong}}.draw(&a.th, a.w), "")
+	rows := layout(d.rows, a.w-2)
+	start := min(d.top, max(0, len(rows)-1))
+	end := min(len(rows), start+h-2)
+	for _, r := range rows[start:end] {
+		lines = append(lines, line{{" ", plain}}.and(r.line...).draw(&a.th, a.w))
+	}
+	return lines, start, len(rows) - end
+}
+
+// note is the message row.
+type note struct {
+	tone tone
+	text string
+}
+
+// say puts a sentence into the message row; the next key takes it away.
+func (a *app) say(t tone, text string) { a.note = note{t, text} }
+
+func (a *app) clear() { a.note = note{} }
+
+// describe says an error and its cure in words.
+func describe(err error) string {
+	if p, ok := problem.Of(err); ok {
+		text := sentence(p.Error())
+		if p.Cure != "" {
+			text += " " + sentence(p.Cure)
+		}
+		return text
+	}
+	return sentence(err.Error())
+}
+
+// fail tells what went wrong: in the message row where it fits, on a page where it needs more room.
+func (a *app) fail(doing string, err error) {
+	text := "! " + describe(err)
+	if width(clean(text)) < a.w && !strings.Contains(text, "\n") {
+		a.say(bad, text)
+		return
+	}
+	rows := []row{}
+	if p, ok := problem.Of(err); ok {
+		rows = append(rows, prose(bad, "! "+sentence(p.Error())))
+		if p.Cure != "" {
+			rows = append(rows, row{}, heading("What to do"), prose(plain, "  "+sentence(p.Cure)))
+		}
+	} else {
+		rows = append(rows, prose(bad, text))
+	}
+	a.page("Could not "+doing, rows)
+}

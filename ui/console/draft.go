@@ -1,0 +1,136 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	tea "github.com/charmbracelet/bubbletea"
+)
+
+// change is one unsaved edit.
+type change struct {
+	row      string // id of the row it belongs to
+	on       place  // the screen of that row
+	label    string // "Access key"
+	from, to string // for people; of a secret never the value
+	effect   string // what saving it brings, "" = nothing to say
+	setting  string // name of the setting it changes, "" = none
+	value    string // what the row shows: the new value
+	shown    string // and its label, where that differs
+	// apply saves a change that is no setting.
+	apply func(ctx context.Context, e Engine) error
+}
+
+// draft is the unsaved edits of all screens, in the order they were made. They are saved together: a person sees
+// all that will change before it does.
+type draft struct{ changes []change }
+
+// put adds an edit, or replaces the one of the same row.
+func (d *draft) put(c change) {
+	d.drop(c.row)
+	d.changes = append(d.changes, c)
+}
+
+// drop takes the edit of a row away and says whether there was one.
+func (d *draft) drop(row string) bool {
+	n := len(d.changes)
+	d.changes = slices.DeleteFunc(d.changes, func(c change) bool { return c.row == row })
+	return len(d.changes) < n
+}
+
+// of finds the edit of a row.
+func (d *draft) of(row string) (change, bool) {
+	i := slices.IndexFunc(d.changes, func(c change) bool { return c.row == row })
+	if i < 0 {
+		return change{}, false
+	}
+	return d.changes[i], true
+}
+
+// count is how many edits a screen has.
+func (d *draft) count(on place) int {
+	n := 0
+	for _, c := range d.changes {
+		if c.on&on != 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// settings are the edited settings alone.
+func (d *draft) settings() map[string]string {
+	set := map[string]string{}
+	for _, c := range d.changes {
+		if c.setting != "" {
+			set[c.setting] = c.value
+		}
+	}
+	return set
+}
+
+// star marks a row that differs from what is saved.
+func (d *draft) star(row string) span {
+	if _, changed := d.of(row); changed {
+		return span{" *", warn}
+	}
+	return span{"", plain}
+}
+
+// savedEvent says which edits are saved; the others stay a draft.
+type savedEvent struct {
+	rows []string
+	err  error
+}
+
+// ask shows what will change and saves it on y.
+func (d *draft) ask(a *app) {
+	rows := []row{}
+	var effects []string
+	for _, c := range d.changes {
+		rows = append(rows, row{line: line{{"  " + pad(clean(c.label), 30), strong}, {" " + c.from, faint}, {" -> ", faint}, {c.to, plain}}})
+		if c.effect != "" && !slices.Contains(effects, c.effect) {
+			effects = append(effects, c.effect)
+		}
+	}
+	if len(effects) > 0 {
+		rows = append(rows, row{})
+		for _, e := range effects {
+			rows = append(rows, prose(plain, e))
+		}
+	}
+	if a.connection.untested(d) {
+		rows = append(rows, row{}, row{line: toned(warn, "! The connection was not tested with these values: esc, then t, tests them first.")})
+	}
+	a.ask(question{
+		title: "Save " + plural(int64(len(d.changes)), "change") + "?",
+		rows:  rows,
+		run:   func(a *app) tea.Cmd { return a.draft.save(a) },
+	})
+}
+
+func (d *draft) save(a *app) tea.Cmd {
+	changes := slices.Clone(d.changes)
+	set := d.settings()
+	a.say(faint, "saving ...")
+	return a.jobs.do(func(ctx context.Context) event {
+		var saved []string
+		var refused error
+		if len(set) > 0 {
+			refused = a.eng.Save(ctx, set)
+		}
+		errs := []error{refused}
+		for _, c := range changes {
+			err := refused // the settings are saved all or none
+			if c.setting == "" {
+				err = c.apply(ctx, a.eng)
+				errs = append(errs, err)
+			}
+			if err == nil {
+				saved = append(saved, c.row)
+			}
+		}
+		return savedEvent{saved, errors.Join(errs...)}
+	})
+}

@@ -1,0 +1,229 @@
+package console
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"cartiger/store"
+)
+
+// kinds are the runs there are, in the order of the Export screen.
+var kinds = []string{"products", "customers", "orders", "watch"}
+
+// kindTitle is how people read a kind.
+func kindTitle(kind string) string {
+	switch kind {
+	case "products":
+		return "Products"
+	case "customers":
+		return "Customers"
+	case "orders":
+		return "Orders of the past"
+	case "watch":
+		return "Following the shop"
+	}
+	return kind
+}
+
+const (
+	fastPoll    = 250 * time.Millisecond // while something runs
+	slowPoll    = time.Second
+	keptEntries = 500
+	keptSeconds = 60  // of the rate, for the row of levels
+	maxTroubles = 300 // held and failed records shown; the filter and the command line reach the others
+)
+
+// live is what the last look at the state file showed. It is the same whether this process runs or another one.
+type live struct {
+	read     bool
+	at       time.Time
+	holder   store.Lease
+	held     bool // somebody alive holds the run
+	runs     map[string]store.Run
+	counts   map[store.Entity]store.Counts
+	entries  []store.Entry   // newest last
+	troubles []store.Outcome // held and failed
+	lastID   int64
+	trouble  int64 // held + failed when the troubles were read
+	err      error
+
+	rate    [keptSeconds]int64 // records finished in each of the last seconds, the newest last
+	rateAt  time.Time          // the second of the last element
+	done    int64
+	doneRun int64
+	samples []sample
+	drawn   time.Time // when the parts that change only once a second were last renewed
+	recent  []store.Entry
+	levels  []int64
+}
+
+// sample is how far a run was at a moment, for its speed.
+type sample struct {
+	at   time.Time
+	done int64
+}
+
+func (l *live) init() { l.runs = map[string]store.Run{} }
+
+// running is the run that goes on now, wherever.
+func (l *live) running() (store.Run, bool) {
+	if !l.held {
+		return store.Run{}, false
+	}
+	var found store.Run
+	for _, r := range l.runs {
+		active := r.State == store.Running || r.State == store.Paused
+		if active && (found.ID == 0 || r.ID == l.holder.Run || r.Started.After(found.Started) && found.ID != l.holder.Run) {
+			found = r
+		}
+	}
+	return found, found.ID != 0
+}
+
+// speed is records per second over the last ten seconds.
+func (l *live) speed() float64 {
+	if len(l.samples) < 2 {
+		return 0
+	}
+	first, last := l.samples[0], l.samples[len(l.samples)-1]
+	took := last.at.Sub(first.at).Seconds()
+	if took <= 0 {
+		return 0
+	}
+	return float64(last.done-first.done) / took
+}
+
+// pollEvent is one look at the state file.
+type pollEvent struct {
+	live     live
+	entries  []store.Entry
+	troubles []store.Outcome
+	fresh    bool // troubles were read
+	err      error
+}
+
+// poll looks at the state file once.
+func (a *app) poll() tea.Cmd {
+	lastID, trouble, read := a.live.lastID, a.live.trouble, a.live.read
+	st, now := a.opt.State, a.opt.Now
+	return a.jobs.do(func(ctx context.Context) event {
+		e := pollEvent{}
+		l := &e.live
+		l.runs = map[string]store.Run{}
+		look := func(step func() error) {
+			if e.err == nil {
+				e.err = step()
+			}
+		}
+		look(func() (err error) { l.holder, l.held, err = st.Holder(ctx); return err })
+		for _, kind := range kinds {
+			look(func() error {
+				run, ok, err := st.LastRun(ctx, kind)
+				if ok {
+					l.runs[kind] = run
+				}
+				return err
+			})
+		}
+		look(func() (err error) { l.counts, err = st.CountOutcomes(ctx); return err })
+		look(func() (err error) {
+			f := store.Filter{After: lastID, Limit: keptEntries}
+			e.entries, err = st.Entries(ctx, f)
+			if lastID == 0 {
+				slices.Reverse(e.entries) // without After the newest come first
+			}
+			return err
+		})
+		for _, c := range l.counts {
+			l.trouble += c.Held + c.Failed
+		}
+		if !read || l.trouble != trouble {
+			look(func() (err error) {
+				e.troubles, err = a.eng.Records(ctx, store.Filter{States: []store.State{store.Held, store.Failed}, Limit: maxTroubles})
+				e.fresh = err == nil
+				return err
+			})
+		}
+		l.at = now()
+		return e
+	})
+}
+
+// tickEvent is the time for the next look.
+type tickEvent struct{}
+
+func (tickEvent) apply(a *app) tea.Cmd { return a.poll() }
+
+func (e pollEvent) apply(a *app) tea.Cmd {
+	l := &a.live
+	next := slowPoll
+	if _, active := l.running(); active || len(a.own) > 0 {
+		next = fastPoll
+	}
+	tick := a.jobs.after(next, tickEvent{})
+	if e.err != nil {
+		if l.err == nil || l.err.Error() != e.err.Error() {
+			a.fail("read the state file", e.err)
+		}
+		l.err = e.err
+		return tick
+	}
+	was, wasRunning := l.running()
+	l.err = nil
+	wasRead := l.read
+	l.read = true
+	l.at, l.holder, l.held, l.counts = e.live.at, e.live.holder, e.live.held, e.live.counts
+	if e.fresh {
+		l.troubles, l.trouble = e.troubles, e.live.trouble
+	}
+	if n := len(e.entries); n > 0 {
+		l.entries = append(l.entries, e.entries...)
+		l.lastID = e.entries[n-1].ID
+		l.entries = l.entries[max(0, len(l.entries)-keptEntries):]
+	}
+	l.measure(e.live.runs)
+	// Figures of a running export wait while the terminal has had its share; its end never waits.
+	now, isRunning := e.live.running()
+	if !wasRead || wasRunning != isRunning || was.ID != now.ID || was.State != now.State || a.traffic.allow(e.live.at) {
+		l.runs = e.live.runs
+		if !isRunning || e.live.at.Sub(l.drawn) >= time.Second {
+			l.drawn = e.live.at
+			l.recent = slices.Clone(l.entries)
+			l.levels = slices.Clone(l.rate[:])
+		}
+	}
+	var cmds []tea.Cmd
+	if wasRead && wasRunning && !isRunning {
+		cmds = append(cmds, a.details.read(a), a.export.look(a))
+	}
+	return tea.Batch(append(cmds, tick)...)
+}
+
+// measure keeps the rate: how many records were finished in each second.
+func (l *live) measure(runs map[string]store.Run) {
+	fresh := live{runs: runs, holder: l.holder, held: l.held, at: l.at}
+	run, active := fresh.running()
+	second := l.at.Truncate(time.Second)
+	for steps := 0; l.rateAt.Before(second) && steps < keptSeconds; steps++ {
+		copy(l.rate[:], l.rate[1:])
+		l.rate[keptSeconds-1] = 0
+		l.rateAt = l.rateAt.Add(time.Second)
+	}
+	l.rateAt = second
+	if !active || run.State == store.Paused {
+		l.samples, l.doneRun = nil, 0
+		return
+	}
+	done := run.Sum()
+	if run.ID == l.doneRun {
+		l.rate[keptSeconds-1] += max(0, done-l.done)
+	}
+	l.done, l.doneRun = done, run.ID
+	l.samples = append(l.samples, sample{l.at, done})
+	for len(l.samples) > 2 && l.at.Sub(l.samples[0].at) > 10*time.Second {
+		l.samples = l.samples[1:]
+	}
+}

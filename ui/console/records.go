@@ -1,0 +1,316 @@
+package console
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"cartiger/engine"
+	"cartiger/store"
+)
+
+// recordRow is the id of a shop record's row.
+func recordRow(e store.Entity, shopID int64) string { return fmt.Sprintf("record:%s:%d", e, shopID) }
+
+// recordOf reads the shop record out of a row's id: a record's own row, or a line of the log about it.
+func recordOf(row string) (store.Entity, int64, bool) {
+	rest, ok := strings.CutPrefix(row, "record:")
+	if !ok {
+		return "", 0, false
+	}
+	parts := strings.Split(rest, ":")
+	if len(parts) < 2 {
+		return "", 0, false
+	}
+	id, err := strconv.ParseInt(parts[1], 10, 64)
+	return store.Entity(parts[0]), id, err == nil && id != 0
+}
+
+var troubleColumns = []column{{w: 20}, {w: 7}, {}, {w: 14, right: true, from: 70}}
+
+// troubleRows list the held and failed records with their reasons.
+func (a *app) troubleRows(w int) []row {
+	n := a.live.trouble
+	if n == 0 {
+		return []row{{line: line{{"Held and failed  ", strong}, {"none", faint}}}}
+	}
+	rows := []row{{line: spread(line{{"Held and failed (" + number(n) + ")", strong}}, "r retry  R retry all", w-2)}}
+	for _, o := range a.live.troubles {
+		label := o.Label
+		if label == "" {
+			label = fmt.Sprintf("%s %d", o.Entity, o.ShopID)
+		}
+		why := o.Detail
+		if why == "" {
+			why = o.Reason
+		}
+		rows = append(rows, row{id: recordRow(o.Entity, o.ShopID), line: columns(w-2, troubleColumns,
+			span{label, plain}, span{string(o.State), stateTone(o.State)}, span{why, plain}, span{"since " + shortDay(o.Since, a.opt.Now()), faint})})
+	}
+	if shown := int64(len(a.live.troubles)); n > shown {
+		rows = append(rows, row{line: toned(faint, "... and "+number(n-shown)+" more: `cartiger records list` prints all")})
+	}
+	return rows
+}
+
+// shortDay is the time today, else the date.
+func shortDay(t, now time.Time) string {
+	return strings.TrimPrefix(day(t, now), "today ")
+}
+
+// recordEvent brings everything known of a record.
+type recordEvent struct {
+	entity store.Entity
+	shopID int64
+	view   engine.RecordView
+	err    error
+}
+
+// openRecord asks for everything about the record of a row.
+func (a *app) openRecord(row string) tea.Cmd {
+	entity, id, ok := recordOf(row)
+	if !ok {
+		a.say(plain, "This line is about no record.")
+		return nil
+	}
+	a.say(faint, "reading what was sent and answered ...")
+	return a.jobs.do(func(ctx context.Context) event {
+		view, err := a.eng.Record(ctx, entity, id)
+		return recordEvent{entity, id, view, err}
+	})
+}
+
+func (e recordEvent) apply(a *app) tea.Cmd {
+	a.clear()
+	if e.err != nil {
+		a.fail("read the record", e.err)
+		return nil
+	}
+	o := e.view.Outcome
+	title := o.Label
+	if title == "" {
+		title = fmt.Sprintf("%s %d", e.entity, e.shopID)
+	}
+	a.page(title+"  ("+fmt.Sprintf("%s %d of the shop", e.entity, e.shopID)+")", recordPage(e.view))
+	if o.State == store.Held || o.State == store.Failed {
+		a.dlg.also = map[action]func(a *app) tea.Cmd{retry: func(a *app) tea.Cmd {
+			cmd, why := a.runKey(retry, recordRow(e.entity, e.shopID))
+			if why != "" {
+				a.say(warn, why)
+			}
+			return cmd
+		}}
+	}
+	return nil
+}
+
+// recordPage says what became of a record: what was sent, what came back, what would be sent now.
+func recordPage(v engine.RecordView) []row {
+	o := v.Outcome
+	rows := []row{{line: line{{string(o.State), stateTone(o.State)}, {"  " + o.CRM, plain}}}}
+	if o.Detail != "" {
+		rows = append(rows, prose(plain, o.Detail))
+	}
+	if o.Attempts > 1 {
+		rows = append(rows, prose(faint, fmt.Sprintf("%d attempts, last %s", o.Attempts, o.At.Local().Format("2006-01-02 15:04:05"))))
+	}
+	if len(v.Links) > 0 {
+		rows = append(rows, row{}, heading("Linked to"))
+		for _, l := range v.Links {
+			rows = append(rows, row{line: line{{"  " + pad(clean(l.Module), 12), plain}, {pad(l.CRMID, 10), strong}, {l.Key, faint}}})
+		}
+	}
+	if len(v.Open) > 0 {
+		rows = append(rows, row{}, heading("Being written"))
+		for _, i := range v.Open {
+			rows = append(rows, prose(plain, fmt.Sprintf("  step %d %s, %d attempts. %s", i.Step, i.Name, i.Attempts, i.LastError)))
+		}
+	}
+	if o.Sent != "" {
+		rows = append(rows, row{}, heading("What was sent"))
+		rows = append(rows, document(o.Sent)...)
+	}
+	if o.Answer != "" {
+		rows = append(rows, row{}, heading("What was answered"), prose(plain, "  "+o.Answer))
+	}
+	if w := v.WouldDo; w.State != "" {
+		rows = append(rows, row{}, heading("What would be sent now"))
+		if len(w.Writes) == 0 {
+			rows = append(rows, prose(plain, "  nothing"))
+		}
+		for _, s := range w.Writes {
+			rows = append(rows, prose(plain, "  "+s))
+		}
+		if w.Detail != "" {
+			rows = append(rows, prose(faint, "  "+w.Detail))
+		}
+	}
+	return rows
+}
+
+// document shows JSON as one row per field, so that it can be read in a narrow window.
+func document(text string) []row {
+	var v any
+	if err := json.Unmarshal([]byte(text), &v); err != nil {
+		return []row{prose(plain, "  "+text)}
+	}
+	var rows []row
+	var walk func(prefix string, v any)
+	walk = func(prefix string, v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			names := make([]string, 0, len(v))
+			for name := range v {
+				names = append(names, name)
+			}
+			slices.Sort(names)
+			for _, name := range names {
+				walk(strings.TrimPrefix(prefix+"."+name, "."), v[name])
+			}
+		case []any:
+			for i, item := range v {
+				walk(prefix+"["+strconv.Itoa(i)+"]", item)
+			}
+		default:
+			rows = append(rows, row{line: line{{"  " + pad(clean(prefix), 28) + " ", faint}, {fmt.Sprint(v), plain}}})
+		}
+	}
+	walk("", v)
+	return rows
+}
+
+// recordPane is the short form of a record beside the list.
+func (a *app) recordPane(row_ string) []row {
+	entity, id, ok := recordOf(row_)
+	if !ok {
+		return nil
+	}
+	i := slices.IndexFunc(a.live.troubles, func(o store.Outcome) bool { return o.Entity == entity && o.ShopID == id })
+	if i < 0 {
+		return []row{heading(fmt.Sprintf("%s %d", entity, id)), {}, prose(faint, "enter shows what was sent and answered.")}
+	}
+	o := a.live.troubles[i]
+	rows := []row{heading(o.Label), {}}
+	rows = append(rows, recordPage(engine.RecordView{Outcome: o})...)
+	return append(rows, row{}, prose(faint, "enter shows also what would be sent now."))
+}
+
+// runKey does what a key asks of runs, on Export and in the activity view alike.
+func (a *app) runKey(act action, cursor string) (tea.Cmd, string) {
+	run, active := a.live.running()
+	own := a.own[run.Kind]
+	switch act {
+	case pause:
+		if !active {
+			return nil, "Nothing runs that could be paused."
+		}
+		request, words := "pause", "asked to pause: what is on its way is finished first."
+		if run.State == store.Paused {
+			request, words = "resume", "asked to go on."
+		}
+		return a.request(request, kindTitle(run.Kind)+" is "+words), ""
+	case stop:
+		if len(a.own) > 0 {
+			for kind, own := range a.own {
+				own.stopping = true
+				own.cancel()
+				a.say(plain, kindTitle(kind)+" stops: records in flight are being finished.")
+			}
+			return nil, ""
+		}
+		if !active {
+			return nil, "Nothing runs that could be stopped."
+		}
+		a.ask(question{
+			title: "Stop what another process runs?",
+			rows:  []row{prose(plain, kindTitle(run.Kind)+" is run by "+run.Who+" since "+run.Started.Local().Format("15:04:05")+". It finishes what is on its way and stops; nothing is lost.")},
+			run: func(a *app) tea.Cmd {
+				return a.request("stop", kindTitle(run.Kind)+" is asked to stop.")
+			},
+		})
+		return nil, ""
+	case watch:
+		return a.toggleWatch(own != nil && run.Kind == "watch" || a.own["watch"] != nil)
+	case retry:
+		entity, id, ok := recordOf(cursor)
+		if !ok {
+			return nil, "r retries a held or failed record: put the cursor on one."
+		}
+		if why := a.busy(); why != "" {
+			return nil, why
+		}
+		a.say(faint, "retrying ...")
+		return a.retry(store.Filter{Entity: entity, ShopID: id, States: []store.State{store.Held, store.Failed}}), ""
+	case retryAll:
+		if a.live.trouble == 0 {
+			return nil, "No record is held or failed."
+		}
+		if why := a.busy(); why != "" {
+			return nil, why
+		}
+		a.ask(question{
+			title: "Retry " + plural(a.live.trouble, "record") + "?",
+			rows:  []row{prose(plain, "Each held and failed record is planned and sent again. Those whose reason is still there stay as they are; none is written twice.")},
+			run: func(a *app) tea.Cmd {
+				return a.retry(store.Filter{States: []store.State{store.Held, store.Failed}})
+			},
+		})
+	}
+	return nil, ""
+}
+
+func (a *app) retry(f store.Filter) tea.Cmd {
+	return a.begin(retryKind, func(ctx context.Context) (engine.Summary, error) { return a.eng.Retry(ctx, f) })
+}
+
+// toggleWatch follows the shop from here, or stops doing so.
+func (a *app) toggleWatch(runs bool) (tea.Cmd, string) {
+	if runs {
+		own := a.own["watch"]
+		own.stopping = true
+		own.cancel()
+		a.say(plain, "Following the shop stops: what is on its way is finished.")
+		return nil, ""
+	}
+	if why := a.busy(); why != "" {
+		return nil, why
+	}
+	if len(a.settings.Missing()) > 0 {
+		return nil, "The connection is not set up: " + missingWords(a) + ". 2 Connection."
+	}
+	interval, err := time.ParseDuration(a.settings.Get(engine.WatchInterval))
+	if err != nil {
+		return nil, "The watch interval is no duration: 3 Configuration, Other settings."
+	}
+	a.say(plain, "Following the shop while this window is open; `cartiger watch` does it without one.")
+	return a.begin("watch", func(ctx context.Context) (engine.Summary, error) {
+		return engine.Summary{}, a.eng.Watch(ctx, engine.WatchOptions{Interval: interval})
+	}), ""
+}
+
+// askedEvent says whether a request to the holder of the run is on its way.
+type askedEvent struct {
+	words string
+	err   error
+}
+
+func (a *app) request(what, words string) tea.Cmd {
+	return a.jobs.do(func(ctx context.Context) event {
+		return askedEvent{words, a.eng.Ask(ctx, what)}
+	})
+}
+
+func (e askedEvent) apply(a *app) tea.Cmd {
+	if e.err != nil {
+		a.fail("ask the running export", e.err)
+		return nil
+	}
+	a.say(plain, e.words)
+	return nil
+}
