@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"time"
 
 	"cartiger/psapi"
 	"cartiger/vtigerws"
@@ -27,6 +28,10 @@ type Shop interface {
 	StockMovements(ctx context.Context, q psapi.Query) (psapi.Page[psapi.StockMovement], error)
 	// IDs lists only the ids of a resource (minimal list, keyset), for counts and sweeps.
 	IDs(ctx context.Context, resource string, after int64) (ids []int64, more bool, err error)
+	// Newest is the highest id of a resource, 0 when it has no row.
+	Newest(ctx context.Context, resource string) (int64, error)
+	// Clock is the shop's clock minus ours as its last answer showed it.
+	Clock() (skew time.Duration, known bool)
 	// Requests counts what was sent since the client was made.
 	Requests() int64
 }

@@ -356,8 +356,8 @@ func (c *Client) display(ctx context.Context, s shape, q Query) ([]string, error
 		wanted := len(q.Fields) == 0 || slices.Contains(q.Fields, field) || field == column
 		later := slices.Contains(s.later, field) && !slices.Contains(s.fields, field)
 		switch {
-		case field == "net" && modern:
-			if wanted && synopsis["price"] {
+		case virtual(field) && modern:
+			if wanted && field == "net" && synopsis["price"] {
 				fields = append(fields, "price")
 			}
 			continue
@@ -365,7 +365,7 @@ func (c *Client) display(ctx context.Context, s shape, q Query) ([]string, error
 			continue
 		case isDate(field):
 			wanted = wanted && s.hasDate(field) && !noDates // the synopsis never shows them (capture 026)
-		case field == "net": // virtual, so in no synopsis
+		case virtual(field): // in no synopsis
 		case synopsis != nil:
 			wanted = wanted && synopsis[field]
 		case later:

@@ -89,7 +89,7 @@ func (q Query) check(s shape) error {
 
 func (f Filter) check(s shape) error {
 	// Computed fields cannot be filtered (wire/prestashop.md 3: 400 code 34).
-	if !s.has(f.Field) || slices.Contains([]string{"current_state", "manufacturer_name", "net"}, f.Field) {
+	if !s.has(f.Field) || slices.Contains([]string{"current_state", "manufacturer_name", "net", "gross"}, f.Field) {
 		return s.invalid(f.Field, "the shop cannot filter by this field")
 	}
 	switch f.Op {
@@ -163,14 +163,25 @@ func (q Query) list(s shape, display []string, size int, language int64) params 
 		limit = strconv.Itoa(q.Offset) + "," + limit
 	}
 	p = append(p, param{"sort", sort}, param{"limit", limit})
-	if slices.Contains(display, "net") {
-		// The stored price is nowhere; this computes it without tax and reductions (wire/prestashop.md 4).
-		p = append(p, param{"price[net][use_tax]", "0"}, param{"price[net][use_reduction]", "0"}, param{"price[net][decimals]", "6"})
+	for _, price := range virtualPrices {
+		if slices.Contains(display, price.field) {
+			// The stored price is nowhere; this computes it, without reductions (wire/prestashop.md 4).
+			name := "price[" + price.field + "]"
+			p = append(p, param{name + "[use_tax]", price.useTax}, param{name + "[use_reduction]", "0"}, param{name + "[decimals]", "6"})
+		}
 	}
 	if s.translated && language > 0 {
 		p = append(p, param{"language", strconv.FormatInt(language, 10)})
 	}
 	return p
+}
+
+// virtualPrices are the prices that 1.4 computes on request: the list price without tax, and with the tax of the shop's
+// default country, which gives the product's rate.
+var virtualPrices = []struct{ field, useTax string }{{"net", "0"}, {"gross", "1"}}
+
+func virtual(field string) bool {
+	return slices.ContainsFunc(virtualPrices, func(p struct{ field, useTax string }) bool { return p.field == field })
 }
 
 func isDate(field string) bool { return field == "date_add" || field == "date_upd" }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/shopspring/decimal"
+
 	"cartiger/problem"
 )
 
@@ -95,7 +97,7 @@ var products = kind[Product]{
 	shape{
 		name: "products",
 		// net is computed on request up to 1.4; later shops print the net price as price (wire/prestashop.md 8).
-		fields: []string{"reference", "name", "description_short", "ean13", "supplier_reference", "manufacturer_name", "net", "quantity", "active"},
+		fields: []string{"reference", "name", "description_short", "ean13", "supplier_reference", "manufacturer_name", "net", "gross", "quantity", "active"},
 		later:  []string{"price"},
 		dates:  "date_upd", page: 100, translated: true,
 	},
@@ -111,10 +113,18 @@ var products = kind[Product]{
 		return Product{
 			ID: r.id, Reference: r.text("reference"), Name: r.text("name"), DescriptionShort: plainText(r.text("description_short")),
 			EAN13: ean, SupplierRef: r.text("supplier_reference"), Manufacturer: r.text("manufacturer_name"),
-			Net: r.amount(price), Quantity: r.number("quantity"), Active: r.flag("active"),
+			Net: r.amount(price), TaxRate: taxRate(r.amount(price), r.amount("gross")), Quantity: r.number("quantity"), Active: r.flag("active"),
 			DateAdd: r.stamp("date_add"), DateUpd: r.stamp("date_upd"),
 		}
 	},
+}
+
+// taxRate is the rate, per cent, between a price without and one with tax. Of prices under a cent nothing can be told.
+func taxRate(net, gross decimal.Decimal) decimal.Decimal {
+	if net.LessThan(decimal.New(1, -2)) || !gross.GreaterThan(net) {
+		return decimal.Zero
+	}
+	return gross.Div(net).Sub(decimal.NewFromInt(1)).Shift(2).Round(2)
 }
 
 var orders = kind[Order]{
