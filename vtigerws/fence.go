@@ -32,7 +32,8 @@ func (c *Client) fence(ctx context.Context, session string) error {
 		if p, failed := problem.Of(err); !failed || meanings[Code(p.Code)] != "" {
 			return nil
 		}
-		if tried == fenceTries || !c.wait(ctx, call{op: "listtypes"}, err, tried) {
+		// Who did not answer in time would only be waited for as long again.
+		if p.Code == codeTimeout || tried == fenceTries || !c.wait(ctx, call{op: "listtypes"}, err, tried) {
 			return err
 		}
 	}

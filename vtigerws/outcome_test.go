@@ -141,24 +141,6 @@ func TestAWriteThatNeverLeftHadNoEffect(t *testing.T) {
 	})
 }
 
-func TestAWriteCancelledUnderWayIsUnknown(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	var crm *scripted
-	crm = serve(t, "5.2.1", func(_ string, _ url.Values, _ http.ResponseWriter) {
-		cancel()
-		<-crm.ctx().Done()
-	})
-	c := crm.client(t)
-	if _, err := c.Login(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	_, err := c.Do(ctx, lead)
-	p := trouble(t, err, problem.Unknown)
-	if p.Code != codeCancelled {
-		t.Errorf("code %q", p.Code)
-	}
-}
-
 func second[T any](_ T, err error) error { return err }
 
 func TestTLSTroubleIsToldApart(t *testing.T) {

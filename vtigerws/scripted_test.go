@@ -24,7 +24,9 @@ type scripted struct {
 	mu       sync.Mutex
 	token    int
 	sessions map[string]bool
-	log      []string // operations in order
+	locks    map[string]*sync.Mutex // PHP's session files: one request of a session at a time
+	log      []string               // operations in order
+	arrived  func(op string)        // told of each request before it waits for its session
 	answer   func(op string, form url.Values, w http.ResponseWriter)
 	over     context.Context // ends with the test
 }
@@ -37,8 +39,9 @@ const key = "TestAccessKey"
 func serve(t *testing.T, version string, answer func(op string, form url.Values, w http.ResponseWriter)) *scripted {
 	t.Helper()
 	s := &scripted{
-		version: version, answer: answer, sessions: map[string]bool{},
-		types: `["Leads","Accounts","Contacts","Products","SalesOrder","Invoice","Users","Groups","Currency"]`,
+		version: version, answer: answer, sessions: map[string]bool{}, locks: map[string]*sync.Mutex{},
+		arrived: func(string) {},
+		types:   `["Leads","Accounts","Contacts","Products","SalesOrder","Invoice","Users","Groups","Currency"]`,
 	}
 	if version[0] >= '6' {
 		s.types = `["Leads","Accounts","Contacts","Products","SalesOrder","Invoice","Users","Groups","Currency","LineItem","Tax","ProductTaxes"]`
@@ -63,6 +66,7 @@ func (s *scripted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.log = append(s.log, op)
 	s.mu.Unlock()
+	s.arrived(op)
 	switch op {
 	case "getchallenge":
 		s.mu.Lock()
@@ -84,8 +88,16 @@ func (s *scripted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.mu.Lock()
-	known := s.sessions[r.Form.Get("sessionName")]
+	session := r.Form.Get("sessionName")
+	known := s.sessions[session]
+	lock := s.locks[session]
+	if lock == nil {
+		lock = &sync.Mutex{}
+		s.locks[session] = lock
+	}
 	s.mu.Unlock()
+	lock.Lock()
+	defer lock.Unlock()
 	switch {
 	case !known:
 		fmt.Fprint(w, `{"success":false,"error":{"code":"INVALID_SESSIONID","message":"Session Identifier provided is Invalid"}}`)

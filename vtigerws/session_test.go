@@ -350,6 +350,70 @@ func TestALostWriteIsWaitedForInItsOwnSession(t *testing.T) {
 	}
 }
 
+// slow is a CRM whose create goes on, whatever becomes of its caller, until somebody else asks in its session.
+func slow(t *testing.T) (crm *scripted, begun <-chan struct{}, stored *atomic.Bool) {
+	t.Helper()
+	started, asked := make(chan struct{}), make(chan struct{})
+	stored = &atomic.Bool{}
+	crm = serve(t, "5.2.1", func(_ string, _ url.Values, w http.ResponseWriter) {
+		close(started)
+		select {
+		case <-asked:
+			stored.Store(true)
+		case <-crm.ctx().Done():
+		}
+		fmt.Fprint(w, leadMade)
+	})
+	lists := 0
+	crm.arrived = func(op string) {
+		if op == "listtypes" {
+			if lists++; lists == 2 {
+				close(asked)
+			}
+		}
+	}
+	return crm, started, stored
+}
+
+// A write that was given up is waited for: once Do returns, a look-up is conclusive.
+func TestAWriteThatWasGivenUpHasEndedWhenDoReturns(t *testing.T) {
+	crm, begun, stored := slow(t)
+	c := crm.client(t)
+	if _, err := c.Login(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { <-begun; cancel() }()
+	p := trouble(t, second(c.Do(ctx, lead)), problem.Unknown)
+	if p.Code != codeCancelled || !stored.Load() {
+		t.Errorf("code %q, stored %v", p.Code, stored.Load())
+	}
+}
+
+// The same for another process that takes over: it knows the sessions of the dead one.
+func TestAFenceWaitsForWhatAnotherProcessLeftRunning(t *testing.T) {
+	crm, begun, stored := slow(t)
+	var sessions []string
+	dead := crm.client(t, func(cfg *Config) {
+		cfg.Opened = func(session string) error { sessions = append(sessions, session); return nil }
+	})
+	if _, err := dead.Login(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	written := make(chan error)
+	go func() { written <- second(dead.Do(t.Context(), lead)) }()
+	<-begun
+	if err := crm.client(t).Fence(t.Context(), sessions); err != nil {
+		t.Fatal(err)
+	}
+	if !stored.Load() {
+		t.Error("the write had not ended behind the fence")
+	}
+	if err := <-written; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAForgottenSessionCountsAsEnded(t *testing.T) {
 	crm := serve(t, "5.2.1", echo)
 	c := crm.client(t)
