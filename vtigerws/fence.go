@@ -29,7 +29,8 @@ func (c *Client) fence(ctx context.Context, session string) error {
 	for tried := 1; ; tried++ {
 		_, err := c.once(ctx, call{op: "listtypes"}, session)
 		// Any answer of the CRM itself will do, also a refusal: it could only speak after the one before.
-		if p, failed := problem.Of(err); !failed || meanings[Code(p.Code)] != "" {
+		p, failed := problem.Of(err)
+		if !failed || meanings[Code(p.Code)] != "" {
 			return nil
 		}
 		// Who did not answer in time would only be waited for as long again.
