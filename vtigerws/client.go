@@ -21,7 +21,7 @@ import (
 // Defaults of Config.
 const (
 	DefaultTimeout  = 60 * time.Second // for one request with its answer
-	DefaultMaxBytes = 32 << 20         // of one answer; 100 whole records are about 80 kB
+	DefaultMaxBytes = 16 << 20         // of one answer; 100 whole records are about 80 kB
 	DefaultWorkers  = 2                // more gains nothing beyond the CRM's cores (wire/vtiger.md 6)
 )
 
@@ -231,7 +231,7 @@ func (c *Client) survey(ctx context.Context, e entry) (Facts, error) {
 	}
 	facts := Facts{Version: e.version, UserID: e.user, User: c.cfg.User, Latency: latency, Skew: e.skew}
 	for _, name := range types.Types {
-		facts.Modules = append(facts.Modules, string(name))
+		facts.Modules = append(facts.Modules, plain(string(name), 80))
 	}
 	facts.Dialect = decide(facts.Version, facts.Modules)
 	if facts.Dialect.Batch {

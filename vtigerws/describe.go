@@ -143,13 +143,13 @@ func readModule(raw json.RawMessage) (Module, bool) {
 		return Module{}, false
 	}
 	m := Module{
-		Name: string(wire.Name), Label: string(wire.Label), IDPrefix: string(wire.IDPrefix),
+		Name: string(wire.Name), Label: plain(string(wire.Label), 120), IDPrefix: string(wire.IDPrefix),
 		Createable: bool(wire.Createable), Updateable: bool(wire.Updateable),
 		Deleteable: bool(wire.Deleteable), Retrieveable: bool(wire.Retrieveable),
 	}
 	for _, w := range wire.Fields {
 		f := Field{
-			Name: string(w.Name), Label: string(w.Label), Type: string(w.Type.Name), Default: string(w.Default),
+			Name: plain(string(w.Name), 80), Label: plain(string(w.Label), 120), Type: plain(string(w.Type.Name), 40), Default: string(w.Default),
 			Mandatory: bool(w.Mandatory), Nullable: bool(w.Nullable), Editable: bool(w.Editable),
 		}
 		for _, v := range w.Type.Values {

@@ -24,7 +24,7 @@ type wireError struct {
 var opening = []byte(`{"success":`)
 
 // attempts bounds how many openings are tried, so that a hostile body cannot make digging quadratic.
-const attempts = 16
+const attempts = 8
 
 var errNoEnvelope = errors.New("no answer of webservice.php in the body")
 

@@ -165,7 +165,7 @@ func (c *Client) knock(ctx context.Context) (e entry, err error) {
 		return e, err
 	}
 	answer = nil
-	if json.Unmarshal(raw, &answer) != nil || answer["sessionName"] == "" {
+	if json.Unmarshal(raw, &answer) != nil || answer["sessionName"] == "" || !recordID.MatchString(answer["userId"]) {
 		return e, misshapen(call{op: "login"})
 	}
 	e.session, e.user, e.version = answer["sessionName"], answer["userId"], plain(answer["vtigerVersion"], 40)

@@ -65,10 +65,8 @@ func plain(text string, limit int) string {
 	return text
 }
 
-// page gives the words of a web page.
-func page(html string, limit int) string {
-	if len(html) > 1<<16 {
-		html = html[:1<<16]
-	}
-	return plain(tags.ReplaceAllString(inline.ReplaceAllString(html, ""), " "), limit)
+// page gives the words of a web page, of its first 64 kB.
+func page(html []byte, limit int) string {
+	html = html[:min(len(html), 1<<16)]
+	return plain(string(tags.ReplaceAll(inline.ReplaceAll(html, nil), []byte(" "))), limit)
 }

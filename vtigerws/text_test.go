@@ -40,7 +40,7 @@ func TestServerWordsCannotDriveATerminal(t *testing.T) {
 
 func TestAPageIsQuotedByItsWords(t *testing.T) {
 	const html = "<!DOCTYPE html><html><head><style>b{x}</style><title>Welcome</title></head><body><h1>It works!</h1><script>alert(1)</script></body></html>"
-	if got := page(html, 60); got != "Welcome It works!" {
+	if got := page([]byte(html), 60); got != "Welcome It works!" {
 		t.Errorf("%q", got)
 	}
 }

@@ -1,6 +1,7 @@
 package vtigerws
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -256,7 +257,7 @@ func closed(q call, a answer) error {
 		Message: q.name() + ": HTTP 503, the CRM is closed at the moment" + said(a.body),
 		Cure:    "Wait for the end of the maintenance.",
 	}
-	stock := strings.Contains(string(a.body), "maintenance downtime or capacity problems")
+	stock := bytes.Contains(a.body, []byte("maintenance downtime or capacity problems"))
 	if a.header.Get("Retry-After") == "" && (len(a.body) == 0 || stock) {
 		p.Kind = q.doubt()
 	}
@@ -304,7 +305,7 @@ func redirected(q call, a answer, base string) error {
 
 // said quotes the words of a page, for the message.
 func said(body []byte) string {
-	if words := page(string(body), 120); words != "" {
+	if words := page(body, 120); words != "" {
 		return ": " + strconv.Quote(words)
 	}
 	return ""
@@ -314,7 +315,7 @@ func said(body []byte) string {
 func open(q call, a answer) (json.RawMessage, string, error) {
 	e, noise, err := dig(a.body)
 	if err == nil {
-		quiet := page(string(noise), 160)
+		quiet := page(noise, 160)
 		if *e.Success {
 			return e.Result, quiet, nil
 		}
@@ -325,7 +326,7 @@ func open(q call, a answer) (json.RawMessage, string, error) {
 	case len(a.body) == 0:
 		p.Code, p.Message = codeEmpty, q.name()+": empty answer"
 		p.Cure = "Look at the PHP error log of the CRM."
-	case strings.Contains(string(a.body[:min(len(a.body), 4096)]), "<"):
+	case bytes.IndexByte(a.body[:min(len(a.body), 4096)], '<') >= 0:
 		p.Code, p.Message = codeHTML, q.name()+": a web page instead of JSON"+said(a.body)
 		p.Cure = "If this is not the CRM's error page, correct the URL: it must be the folder that holds webservice.php."
 	default:
