@@ -30,7 +30,7 @@ func (c *Client) fence(ctx context.Context, session string) error {
 		_, err := c.once(ctx, call{op: "listtypes"}, session)
 		// Any answer of the CRM itself will do, also a refusal: it could only speak after the one before.
 		p, failed := problem.Of(err)
-		if !failed || meanings[Code(p.Code)] != "" {
+		if !failed || Code(p.Code).Meaning() != "" {
 			return nil
 		}
 		// Who did not answer in time would only be waited for as long again.

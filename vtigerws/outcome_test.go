@@ -2,6 +2,7 @@ package vtigerws
 
 import (
 	"context"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -143,11 +146,18 @@ func TestAWriteThatNeverLeftHadNoEffect(t *testing.T) {
 
 func second[T any](_ T, err error) error { return err }
 
-func TestTLSTroubleIsToldApart(t *testing.T) {
+// secure is a server with a certificate that nobody knows.
+func secure(t *testing.T) *httptest.Server {
+	t.Helper()
 	crm := httptest.NewUnstartedServer(http.NotFoundHandler())
-	crm.Config.ErrorLog = log.New(io.Discard, "", 0) // the refused handshakes below
+	crm.Config.ErrorLog = log.New(io.Discard, "", 0) // of refused handshakes
 	crm.StartTLS()
 	t.Cleanup(crm.Close)
+	return crm
+}
+
+func TestTLSTroubleIsToldApart(t *testing.T) {
+	crm := secure(t)
 	plainHTTP := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(plainHTTP.Close)
 
@@ -182,6 +192,41 @@ func TestTLSTroubleIsToldApart(t *testing.T) {
 	p = trouble(t, second(c.Login(t.Context())), problem.Unavailable)
 	if p.Code != codeTLS || !strings.Contains(p.Cure, "http://") {
 		t.Errorf("no TLS on the port: %v; cure %q", p, p.Cure)
+	}
+}
+
+func TestACertificateOfTheOwnAuthorityIsAccepted(t *testing.T) {
+	crm := secure(t)
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: crm.Certificate().Raw})
+	if err := os.WriteFile(file, block, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := New(Config{URL: crm.URL, User: "admin", AccessKey: key, CAFile: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	if p := trouble(t, second(c.Login(t.Context())), problem.Invalid); p.Code != codeHTTP {
+		t.Errorf("%v", p)
+	}
+	// The certificate is for 127.0.0.1 and example.com, not for this name of the same machine.
+	c, err = New(Config{URL: strings.Replace(crm.URL, "127.0.0.1", "localhost", 1), User: "admin", AccessKey: key, CAFile: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	if p := trouble(t, second(c.Login(t.Context())), problem.Unavailable); p.Code != codeTLS || !strings.Contains(p.Cure, "host name") {
+		t.Errorf("%v; %s", p, p.Cure)
+	}
+}
+
+func TestARefusalWithoutWordsSaysWhatItsCodeMeans(t *testing.T) {
+	for code, meaning := range meanings {
+		err := denied(call{op: "create", module: "Leads", write: true}, wireError{Code: code})
+		if p, _ := problem.Of(err); !strings.HasSuffix(p.Message, meaning) || p.Code != string(code) {
+			t.Errorf("%s: %v", code, err)
+		}
 	}
 }
 

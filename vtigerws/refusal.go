@@ -18,6 +18,9 @@ const ownerField = "assigned_user_id"
 // denied turns the server's own refusal into a problem: what it means, which field, and what to do.
 func denied(q call, e wireError) error {
 	words := plain(string(e.Message), 300)
+	if words == "" {
+		words = e.Code.Meaning()
+	}
 	p := &problem.Error{
 		Where: where, Code: plain(string(e.Code), 60), Kind: problem.Invalid,
 		Message: q.name() + ": " + words,
