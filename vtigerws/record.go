@@ -45,7 +45,8 @@ type Write struct {
 	// Document carries the lines of a SalesOrder or an Invoice. An update without it keeps the stored lines
 	// (ajxaction=DETAILVIEW); never do that to an Invoice: the stock would move twice (wire/vtiger.md 3a).
 	Document *Document `json:"document,omitempty"`
-	// ProductTaxes assigns tax rates (by tax name, per cent) to a product; nil leaves the assigned ones alone.
+	// ProductTaxes assigns tax rates (by tax name, per cent) to a product, and unassigns those not named; nil leaves the
+	// assigned ones alone. Giving them on an update drops the product's prices in further currencies (wire/vtiger.md 3d).
 	ProductTaxes map[string]decimal.Decimal `json:"product_taxes,omitempty"`
 	// AccountName is the Account that convertlead makes or takes.
 	AccountName string `json:"account_name,omitempty"`
