@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 
-	"github.com/mattn/go-sqlite3"
 	"pgregory.net/rapid"
 
 	"cartiger/problem"
@@ -112,7 +112,6 @@ type gathered struct {
 	entered, open chan struct{}
 	once          sync.Once
 	transactions  atomic.Int64
-	fail          error
 }
 
 func newGathered() *gathered {
@@ -124,14 +123,11 @@ func (g *gathered) fault(op string) error {
 		return nil
 	}
 	g.transactions.Add(1)
-	first := false
-	g.once.Do(func() { first = true })
-	if first {
+	g.once.Do(func() {
 		close(g.entered)
 		<-g.open
-		return nil
-	}
-	return g.fail
+	})
+	return nil
 }
 
 // behind starts one Complete, then the others behind it, lets them go together and gives their errors in order.
@@ -192,15 +188,20 @@ func TestOneBadCompletionDoesNotHarmItsNeighbours(t *testing.T) {
 
 func TestAFullDiskReachesEveryCallerOfTheTransaction(t *testing.T) {
 	g := newGathered()
-	g.fail = sqlite3.Error{Code: sqlite3.ErrFull}
 	s := open(t, file(t), store.WithFault(g.fault))
-	errs := g.behind(t, s, outcome(1), outcome(2), outcome(3), outcome(4))
+	check(t, s.Exec("PRAGMA max_page_count = 1")) // clipped to the present size: the file cannot grow
+	big := outcome(2)
+	big.Outcomes[0].Sent = strings.Repeat("x", 1<<20)
+	errs := g.behind(t, s, outcome(1), big, outcome(3), outcome(4))
 	check(t, errs[0])
 	for _, err := range errs[1:] {
 		wantProblem(t, err, problem.Unavailable, "disk-full")
 	}
 	if n := g.transactions.Load(); n != 2 {
 		t.Errorf("a full disk was tried %d times, want once for the group", n-1)
+	}
+	if c := must[map[store.Entity]store.Counts](t)(s.CountOutcomes(t.Context()))[store.Product]; c.Created != 1 {
+		t.Errorf("%d outcomes, want the one whose caller heard so", c.Created)
 	}
 }
 
@@ -310,6 +311,15 @@ func TestTheOutboxHoldsExactlyTheUnfinishedChains(t *testing.T) {
 			open bool
 		}
 		model := map[int64][]step{} // by shop id
+		defer func() {
+			var rest store.Completion // an empty outbox for the next history
+			for _, in := range must[[]store.Intent](rt)(s.OpenIntents(ctx)) {
+				if in.State == store.Pending {
+					rest.Dropped = append(rest.Dropped, in.ID)
+				}
+			}
+			check(rt, s.Complete(ctx, rest))
+		}()
 		rt.Repeat(map[string]func(*rapid.T){
 			"intend": func(rt *rapid.T) {
 				id := rapid.Int64Range(1, 4).Draw(rt, "shop id")
@@ -361,12 +371,5 @@ func TestTheOutboxHoldsExactlyTheUnfinishedChains(t *testing.T) {
 				}
 			},
 		})
-		var rest store.Completion // an empty outbox for the next history
-		for _, in := range must[[]store.Intent](rt)(s.OpenIntents(ctx)) {
-			if in.State == store.Pending {
-				rest.Dropped = append(rest.Dropped, in.ID)
-			}
-		}
-		check(rt, s.Complete(ctx, rest))
 	})
 }

@@ -141,3 +141,17 @@ func TestNoIntentAfterTheCallerHasGone(t *testing.T) {
 		t.Errorf("%d intents", len(in))
 	}
 }
+
+func TestAWriteThatHasBegunIsFinished(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	s := open(t, file(t), store.WithFault(func(op string) error {
+		if op == "intend.commit" {
+			cancel()
+		}
+		return nil
+	}))
+	must[[][]int64](t)(s.Intend(ctx, [][]store.Intent{chain(store.Order, 1)}))
+	if in := must[[]store.Intent](t)(s.OpenIntents(t.Context())); len(in) != 2 {
+		t.Errorf("%d intents, want 2", len(in))
+	}
+}

@@ -2,6 +2,8 @@ package store_test
 
 import (
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -40,6 +42,34 @@ func TestOneProcessAtATimeMayWrite(t *testing.T) {
 
 	check(t, a.Release(t.Context(), "alice@shop (pid 1)"))
 	check(t, b.Acquire(t.Context(), "bob@shop (pid 2)", ttl))
+}
+
+func TestNobodyWinsARaceForTheLeaseTwice(t *testing.T) {
+	path := file(t)
+	var holders atomic.Int64
+	var done sync.WaitGroup
+	for _, who := range []string{"alice", "bob"} {
+		s := open(t, path)
+		done.Go(func() {
+			for won := 0; won < 20; {
+				err := s.Acquire(t.Context(), who, time.Hour)
+				if p, _ := problem.Of(err); p != nil && p.Kind == problem.Conflict && p.Code == "lease" {
+					continue
+				}
+				if err != nil || holders.Add(1) != 1 {
+					t.Errorf("%s holds the lease beside another, or: %v", who, err)
+					return
+				}
+				won++
+				holders.Add(-1)
+				if err := s.Release(t.Context(), who); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	done.Wait()
 }
 
 func TestASilentHolderIsTakenOverAndMayNotGoOn(t *testing.T) {
