@@ -102,15 +102,6 @@ func (e *Engine) readMoney(ctx context.Context, shop Shop, crm CRM) (money, erro
 	return m, err
 }
 
-// priceFactor reads the currencies of both sides for the conversion of prices.
-func (w *work) priceFactor(ctx context.Context) (decimal.Decimal, error) {
-	m, err := w.readMoney(ctx, w.shop, w.crm)
-	if err != nil {
-		return decimal.Zero, err
-	}
-	return m.factor()
-}
-
 // proposeLinks is automatic linking without doing it: by ISO 4217 code; hand links survive; what the CRM lacks is
 // created, what is inactive is activated, nothing is ever created twice (rules.md 5).
 func proposeLinks(m money) []CurrencyStep {

@@ -135,6 +135,9 @@ func (e *Engine) preview(ctx context.Context, kind string, o ExportOptions, unfi
 	if err := w.reach(ctx); err != nil {
 		return Summary{}, err
 	}
+	if err := w.login(ctx); err != nil {
+		return Summary{}, err
+	}
 	began := e.opts.Now()
 	var planned []Planned
 	err = w.export(ctx, kind, o, func(_ context.Context, chains []Chain) ([]carried, error) {
@@ -202,7 +205,7 @@ func (w *work) exportProducts(ctx context.Context, o ExportOptions, carry carrie
 	if err := w.describes(ctx, Products); err != nil {
 		return err
 	}
-	factor, err := w.priceFactor(ctx)
+	a, err := w.readAtlas(ctx)
 	if err != nil {
 		return err
 	}
@@ -236,8 +239,8 @@ func (w *work) exportProducts(ctx context.Context, o ExportOptions, carry carrie
 			return err
 		}
 		chains := make([]Chain, len(group))
-		for i, a := range group {
-			chains[i] = planProduct(a, found[Fold(a.Code)], factor, w.draft)
+		for i, art := range group {
+			chains[i] = planProduct(art, found[Fold(art.Code)], a.factor, w.draft)
 		}
 		if _, err := carry(ctx, chains); err != nil {
 			return err
@@ -464,7 +467,7 @@ func (w *work) readPeople(ctx context.Context) ([]Person, error) {
 	if err != nil {
 		return nil, err
 	}
-	places, err := w.readPlaces(ctx)
+	a, err := w.readAtlas(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -472,11 +475,11 @@ func (w *work) readPeople(ctx context.Context) ([]Person, error) {
 	for _, o := range orders {
 		ordered[o.Customer] = true
 	}
-	return gather(customers, addresses, ordered, places), nil
+	return gather(customers, addresses, ordered, a.shop), nil
 }
 
 // gather makes people of customers: one per e-mail, in the order of their first customer.
-func gather(customers []psapi.Customer, addresses []psapi.Address, ordered map[int64]bool, where placeNames) []Person {
+func gather(customers []psapi.Customer, addresses []psapi.Address, ordered map[int64]bool, where shopAtlas) []Person {
 	byCustomer := map[int64][]psapi.Address{}
 	for _, a := range addresses {
 		if a.Customer > 0 && !a.Deleted {
@@ -508,34 +511,12 @@ func gather(customers []psapi.Customer, addresses []psapi.Address, ordered map[i
 		if len(list) > 0 {
 			a := list[len(list)-1]
 			p.Address = &a
-			p.Country, p.State = where.country[a.Country], where.state[a.State]
+			p.Country, p.State = where.Countries[a.Country], where.Provinces[a.State]
 			p.Company = a.Company
 		}
 		p.Company, _ = vtigerws.Fit(Accounts, "accountname", firstOf(p.Company, p.Main().Company), vtigerws.Dialect{})
 	}
 	return people
-}
-
-// placeNames are the names of countries and provinces.
-type placeNames struct{ country, state map[int64]string }
-
-func (w *work) readPlaces(ctx context.Context) (placeNames, error) {
-	out := placeNames{map[int64]string{}, map[int64]string{}}
-	countries, err := readAll(ctx, w, w.shop.Countries, psapi.Query{})
-	if err != nil {
-		return out, err
-	}
-	states, err := readAll(ctx, w, w.shop.States, psapi.Query{})
-	if err != nil {
-		return out, err
-	}
-	for _, c := range countries {
-		out.country[c.ID] = c.Name
-	}
-	for _, s := range states {
-		out.state[s.ID] = s.Name
-	}
-	return out, nil
 }
 
 // readAll reads a resource page by page. What nobody can read is reported as failed, never taken as missing.

@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/shopspring/decimal"
-
 	"cartiger/problem"
 	"cartiger/psapi"
 	"cartiger/store"
@@ -23,61 +21,6 @@ const (
 	remainsID  = -2
 )
 
-// atlas is what orders refer to and what hardly ever changes: read once per run.
-type atlas struct {
-	places    placeNames
-	states    map[int64]psapi.OrderState
-	excluded  map[int64]bool // groups whose prices were rounded without tax
-	money     money
-	factor    decimal.Decimal
-	roundMode int
-	maps      []store.StateMap
-}
-
-func (w *work) readAtlas(ctx context.Context) (*atlas, error) {
-	if w.atlas != nil {
-		return w.atlas, nil
-	}
-	a := &atlas{states: map[int64]psapi.OrderState{}, excluded: map[int64]bool{}}
-	var err error
-	if a.places, err = w.readPlaces(ctx); err != nil {
-		return nil, err
-	}
-	states, err := readAll(ctx, w, w.shop.OrderStates, psapi.Query{})
-	if err != nil {
-		return nil, err
-	}
-	for _, s := range states {
-		a.states[s.ID] = s
-	}
-	groups, err := readAll(ctx, w, w.shop.Groups, psapi.Query{})
-	if err != nil {
-		return nil, err
-	}
-	for _, g := range groups {
-		a.excluded[g.ID] = g.TaxExcluded
-	}
-	if a.money, err = w.readMoney(ctx, w.shop, w.crm); err != nil {
-		return nil, err
-	}
-	if a.factor, err = a.money.factor(); err != nil {
-		return nil, err
-	}
-	names, err := w.shop.Configuration(ctx, "PS_PRICE_ROUND_MODE")
-	if err != nil {
-		return nil, err
-	}
-	a.roundMode = 2
-	if mode, err := strconv.Atoi(names["PS_PRICE_ROUND_MODE"]); err == nil {
-		a.roundMode = mode
-	}
-	if a.maps, err = w.store.StateMaps(ctx); err != nil {
-		return nil, err
-	}
-	w.atlas = a
-	return a, nil
-}
-
 // exportOrders writes the orders of the past that the CRM lacks (rules.md 7).
 func (w *work) exportOrders(ctx context.Context, o ExportOptions, carry carrier) error {
 	if err := w.orderModules(ctx); err != nil {
@@ -86,14 +29,14 @@ func (w *work) exportOrders(ctx context.Context, o ExportOptions, carry carrier)
 	if err := w.linkMissingCurrencies(ctx); err != nil {
 		return err
 	}
+	a, err := w.readAtlas(ctx)
+	if err != nil {
+		return err
+	}
 	q := psapi.Query{Limit: 250}
 	if !o.Since.IsZero() {
 		// The shop's clock: strictly greater, so one second earlier.
-		zone, err := w.zone(ctx)
-		if err != nil {
-			return err
-		}
-		q.Since = psapi.Stamp(o.Since.In(zone).Add(-time.Second).Format(psapi.StampLayout))
+		q.Since = psapi.Stamp(o.Since.In(a.zone).Add(-time.Second).Format(psapi.StampLayout))
 		q.DateAdds = true
 	}
 	orders, err := readAll(ctx, w, w.shop.Orders, q)
@@ -132,23 +75,10 @@ func (w *work) orderModules(ctx context.Context) error {
 	return w.describes(ctx, modules...)
 }
 
-// linkMissingCurrencies links by code when nothing is linked yet: the first connection (rules.md 5).
-func (w *work) linkMissingCurrencies(ctx context.Context) error {
-	a, err := w.readAtlas(ctx)
-	if err != nil || len(a.money.links) > 0 || w.out == nil {
-		return err
-	}
-	if _, err := w.linkCurrencies(ctx, a.money, w.crm); err != nil {
-		return err
-	}
-	a.money, err = w.readMoney(ctx, w.shop, w.crm)
-	return err
-}
-
 // carryOrders writes a group of orders with what they need: first their customers, then missing products, then the
 // orders themselves, new ones and changes of registered ones alike.
 func (w *work) carryOrders(ctx context.Context, orders []psapi.Order, carry carrier) error {
-	a, err := w.readAtlas(ctx)
+	a, err := w.atlasFor(ctx, orders)
 	if err != nil {
 		return err
 	}
@@ -177,7 +107,7 @@ func (w *work) carryOrders(ctx context.Context, orders []psapi.Order, carry carr
 	var chains, alone []Chain
 	for _, o := range whole {
 		t := OrderTerms{
-			Settings: w.settings, Maps: a.maps, Factor: a.factor, RoundMode: a.roundMode, Products: products,
+			Settings: w.settings, Maps: a.maps, Factor: a.factor, RoundMode: a.shop.RoundMode, Products: products,
 			Wrapping: products[wrappingID], Remains: products[remainsID], Links: linked[o.ID],
 			Addon: w.draft.Modules[AddonModule].Createable,
 		}
@@ -188,7 +118,10 @@ func (w *work) carryOrders(ctx context.Context, orders []psapi.Order, carry carr
 			}
 		}
 		var chain Chain
-		if _, registered := linked[o.ID][SalesOrder]; registered {
+		if order, registered := linked[o.ID][SalesOrder]; registered {
+			if t.Party, err = w.partyOfRegistered(ctx, o, order, linked[o.ID]); err != nil {
+				return err
+			}
 			chain = planOrderUpdate(o, t, w.draft)
 		} else {
 			if t.Party, err = w.partyOf(ctx, o, parties, carry); err != nil {
@@ -246,6 +179,22 @@ func (w *work) partyOf(ctx context.Context, o ShopOrder, parties map[string]part
 	return who, nil
 }
 
+// partyOfRegistered is whom a registered order hangs on by now, where its Invoice is about to be made: a person may
+// have moved the order to another Account in the CRM.
+func (w *work) partyOfRegistered(ctx context.Context, o ShopOrder, order store.Link, linked map[string]store.Link) (party, error) {
+	if _, billed := linked[Invoice]; billed || o.InvoiceNumber == 0 {
+		return party{}, nil
+	}
+	record, err := w.crm.Retrieve(ctx, order.CRMID)
+	switch problem.KindOf(err) {
+	case "":
+		return party{contact: record["contact_id"], account: record["account_id"]}, nil
+	case problem.NotFound, problem.Unauthorised:
+		return party{}, nil // the write will say it, for this order alone
+	}
+	return party{}, err
+}
+
 // completeOrders reads what orders refer to: one request per kind and page.
 func (w *work) completeOrders(ctx context.Context, orders []psapi.Order, a *atlas) ([]ShopOrder, error) {
 	ids := make([]int64, len(orders))
@@ -274,26 +223,19 @@ func (w *work) completeOrders(ctx context.Context, orders []psapi.Order, a *atla
 	}
 	place := func(id int64) Place {
 		at := addresses[id]
-		return Place{at, a.places.country[at.Country], a.places.state[at.State]}
+		return Place{at, a.shop.Countries[at.Country], a.shop.Provinces[at.State]}
 	}
 	out := make([]ShopOrder, len(orders))
 	for i, o := range orders {
 		currency, _ := a.money.shopByID(o.Currency)
 		buyer := customers[o.Customer]
 		out[i] = ShopOrder{
-			Order: o, Details: details[o.ID], Discounts: discounts[o.ID], Buyer: buyer, TaxExcluded: a.excluded[buyer.DefaultGroup],
+			Order: o, Details: details[o.ID], Discounts: discounts[o.ID], Buyer: buyer, TaxExcluded: a.shop.Excluded[buyer.DefaultGroup],
 			State: a.state(o.CurrentState), Code: currency.ISOCode,
 			Billing: place(o.AddressInvoice), Shipping: place(firstID(o.AddressDelivery, o.AddressInvoice)),
 		}
 	}
 	return out, nil
-}
-
-func (a *atlas) state(id int64) psapi.OrderState {
-	if s, known := a.states[id]; known {
-		return s
-	}
-	return psapi.OrderState{ID: id}
 }
 
 func firstID(ids ...int64) int64 {
@@ -420,23 +362,6 @@ func productID(d psapi.OrderDetail) int64 {
 		return d.Product
 	}
 	return -1000 - d.ID
-}
-
-// zone is the shop's time zone.
-func (w *work) zone(ctx context.Context) (*time.Location, error) {
-	names, err := w.shop.Configuration(ctx, "PS_TIMEZONE")
-	if err != nil {
-		return nil, err
-	}
-	return loadZone(names["PS_TIMEZONE"])
-}
-
-func loadZone(name string) (*time.Location, error) {
-	zone, err := time.LoadLocation(name)
-	if name == "" || err != nil {
-		return nil, &problem.Error{Kind: problem.Invalid, Where: "PrestaShop", Field: "PS_TIMEZONE", Message: "the shop's time zone " + strconv.Quote(name) + " is not known", Cure: "Choose a time zone in the shop: Preferences, General.", Cause: err}
-	}
-	return zone, nil
 }
 
 // orderProducts finds the CRM's products for the lines of orders, by link, then by code, and makes the missing ones

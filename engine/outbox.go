@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -116,7 +117,7 @@ func (o *outbox) chain(ctx context.Context, c Chain, ids []int64) (carried, erro
 		write := known.resolve(w.Write)
 		record, err := o.send(ctx, write, w.Lookup, ids[i])
 		if err != nil {
-			if problem.Temporary(err) || ctx.Err() != nil || problem.KindOf(err) == problem.Unknown {
+			if problem.Temporary(err) || ctx.Err() != nil || problem.KindOf(err) == problem.Unknown || connection(err) {
 				return o.giveUp(ctx, ids[i:], err)
 			}
 			return o.refuse(ctx, c, links, ids[i:], write, err)
@@ -171,7 +172,9 @@ func (o *outbox) send(ctx context.Context, w vtigerws.Write, find Lookup, intent
 				return found, nil
 			}
 		case !problem.Temporary(err):
-			o.noteRefusal(w, err)
+			if !connection(err) {
+				o.noteRefusal(w, err)
+			}
 			return nil, err
 		}
 		if attempt >= patience {
@@ -261,6 +264,12 @@ func (l Lookup) is(r vtigerws.Record) bool {
 	return true
 }
 
+// connection says that an error is about reaching a server at all, not about the record that was to be written.
+func connection(err error) bool {
+	p, ok := problem.Of(err)
+	return ok && slices.Contains([]string{"redirect", "http", "tls", "dns", "connect"}, p.Code)
+}
+
 // giveUp ends a chain whose write could not be sent; the record stays pending and the run ends resumable.
 func (o *outbox) giveUp(ctx context.Context, rest []int64, err error) (carried, error) {
 	if problem.KindOf(err) == problem.Unknown {
@@ -320,6 +329,13 @@ func (o *outbox) noteRefusal(w vtigerws.Write, err error) {
 		defer o.mu.Unlock()
 		o.blocked[string(w.Op)+" "+w.Module] = trouble
 	}
+}
+
+// unblock lets refused kinds be tried again.
+func (o *outbox) unblock() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	clear(o.blocked)
 }
 
 func (o *outbox) refusedKind(w vtigerws.Write) error {

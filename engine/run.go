@@ -57,6 +57,12 @@ type work struct {
 	// companies are the Accounts by name that the run has met.
 	companies *companies
 	atlas     *atlas
+	sessions  *sessionLog
+
+	// What watch remembers from pass to pass.
+	caughtUp    bool   // the date to catch up from has been used
+	fingerprint string // of the settings that the last pass went by
+	lookedAgain time.Time
 
 	run     store.Run // owned by the sampler once it runs
 	cursor  atomic.Int64
@@ -71,7 +77,7 @@ var (
 	errLease   = errors.New("the lease was lost")
 )
 
-// begin takes the lease, reaches the CRM, settles what a dead process left open and starts (or goes on with) a run.
+// begin takes the lease, reaches the servers, settles what a dead process left open and starts (or goes on with) a run.
 // The returned context ends when somebody asks the run to stop.
 func (e *Engine) begin(ctx context.Context, kind string, resume store.Run) (*work, context.Context, error) {
 	settings, err := e.Settings(ctx)
@@ -103,35 +109,55 @@ func (e *Engine) begin(ctx context.Context, kind string, resume store.Run) (*wor
 	w.out = &outbox{store: e.store, crm: w.crm, pace: w.pace, count: w.count, run: w.run.ID, counts: exports[kind], blocked: map[string]*problem.Error{}}
 	w.sampler.Add(1)
 	go w.sample(runCtx)
-	if err := w.out.recover(runCtx); err != nil {
-		return nil, ctx, w.end(ctx, err)
+	// Watch speaks to the CRM only when there is something to write; it settles open writes in each pass.
+	if kind != "watch" {
+		err := w.login(runCtx)
+		if err == nil {
+			err = w.out.recover(runCtx)
+		}
+		if err != nil {
+			return nil, ctx, w.end(ctx, err)
+		}
 	}
 	return w, runCtx, nil
 }
 
-// reach connects to both servers and reads what planning needs to know of the CRM.
+// reach makes the clients of both servers; nothing is sent yet.
 func (w *work) reach(ctx context.Context) error {
 	var err error
 	if w.shop, err = w.opts.DialShop(w.settings); err != nil {
 		return err
 	}
-	sessions := &sessionLog{store: w.store}
-	if w.crm, err = w.opts.DialCRM(w.settings, sessions.opened); err != nil {
+	w.sessions = &sessionLog{store: w.store}
+	if w.crm, err = w.opts.DialCRM(w.settings, w.sessions.opened); err != nil {
 		return err
 	}
 	w.pace = newPace(w.settings.Int(CRMWorkers), w.crm.SetWorkers, w.opts.Now)
-	if err := sessions.fence(ctx, w.crm); err != nil {
+	w.companies = &companies{w: w, known: map[string]string{}}
+	w.draft = Drafter{Modules: map[string]vtigerws.Module{}}
+	return w.readDefaults(ctx)
+}
+
+// login waits for what a dead process left running in the CRM, then logs in.
+func (w *work) login(ctx context.Context) error {
+	if err := w.sessions.fence(ctx, w.crm); err != nil {
 		return err
 	}
+	var err error
 	if w.facts, err = w.crm.Login(ctx); err != nil {
 		return err
 	}
-	w.companies = &companies{w: w, known: map[string]string{}}
-	w.draft = Drafter{Dialect: w.facts.Dialect, Modules: map[string]vtigerws.Module{}, Defaults: map[string]string{}, Owner: firstOf(w.settings.Get(CRMOwner), w.facts.UserID)}
+	w.draft.Dialect = w.facts.Dialect
+	w.draft.Owner = firstOf(w.settings.Get(CRMOwner), w.facts.UserID)
+	return nil
+}
+
+func (w *work) readDefaults(ctx context.Context) error {
 	defaults, err := w.store.Defaults(ctx)
 	if err != nil {
 		return err
 	}
+	w.draft.Defaults = map[string]string{}
 	for _, d := range defaults {
 		w.draft.Defaults[d.Module+"."+d.Field] = d.Value
 	}

@@ -1,0 +1,85 @@
+package engine_test
+
+import (
+	"testing"
+
+	"cartiger/engine"
+	"cartiger/psapi/psapitest"
+	"cartiger/store"
+	"cartiger/vtigerws/vtigerwstest"
+)
+
+// pass makes one pass of watch.
+func (w *world) pass(t *testing.T) {
+	t.Helper()
+	if err := w.Watch(t.Context(), engine.WatchOptions{Once: true}); err != nil {
+		t.Fatalf("watch: %v", err)
+	}
+}
+
+// act lets something happen in the shop.
+func (w *world) act(t *testing.T, a psapitest.Action) psapitest.Acted {
+	t.Helper()
+	done, err := w.shop.Act(a)
+	if err != nil {
+		t.Fatalf("%s: %v", a.Do, err)
+	}
+	return done
+}
+
+func TestAnIdlePassAsksTheShopLittleAndTheCRMNothing(t *testing.T) {
+	w := newWorld(t, psapitest.Options{}, vtigerwstest.Options{})
+	w.pass(t)
+	w.shop.ResetStats()
+	w.crm.ResetStats()
+	w.pass(t)
+	if got := w.shop.Stats().Total; got > 8 {
+		t.Errorf("%d shop requests: %v", got, w.shop.Stats())
+	}
+	if got := w.crm.Stats().Total; got != 0 {
+		t.Errorf("%d CRM requests: %v", got, w.crm.Stats())
+	}
+}
+
+func TestChangesOfTheShopReachTheCRM(t *testing.T) {
+	for _, version := range versions {
+		t.Run(version, func(t *testing.T) {
+			w := newWorld(t, psapitest.Options{}, vtigerwstest.Options{Version: version})
+			w.pass(t)
+			someone := w.act(t, psapitest.Action{Do: "register", Email: "ada@example.test", FirstName: "Ada", LastName: "Byron"})
+			w.pass(t)
+			if leads := w.crm.Records("Leads"); len(leads) != 1 || leads[0]["email"] != "ada@example.test" {
+				t.Fatalf("leads after a registration: %v", leads)
+			}
+			bought := w.act(t, psapitest.Action{Do: "order", Customer: someone.Customer, State: 1})
+			w.pass(t)
+			orders := w.crm.Records("SalesOrder")
+			if len(orders) != 1 || len(w.crm.Records("Contacts")) != 1 || len(w.crm.Records("Invoice")) != 0 {
+				t.Fatalf("after an order: %v", orders)
+			}
+			if orders[0]["sostatus"] != "Created" {
+				t.Errorf("status %v", orders[0]["sostatus"])
+			}
+			w.act(t, psapitest.Action{Do: "state", Order: bought.Order, State: 2})
+			w.pass(t)
+			invoices := w.crm.Records("Invoice")
+			entries, _ := w.store.Entries(t.Context(), store.Filter{Limit: 20})
+			for _, e := range entries {
+				t.Log(e.Level, e.Label, e.State, e.Message)
+			}
+			if len(invoices) != 1 || w.crm.Records("SalesOrder")[0]["sostatus"] != "Approved" {
+				t.Fatalf("after the payment: %v %v", invoices, w.crm.Records("SalesOrder"))
+			}
+			w.act(t, psapitest.Action{Do: "state", Order: bought.Order, State: 4})
+			w.pass(t)
+			if got := w.crm.Records("SalesOrder")[0]; got["sostatus"] != "Delivered" || len(got["lines"].([]vtigerwstest.Record)) == 0 {
+				t.Errorf("after the delivery: %v", got)
+			}
+			w.crm.ResetStats()
+			w.pass(t)
+			if got := w.crm.Stats().Total; got != 0 {
+				t.Errorf("an idle pass asks the CRM %d times: %v", got, w.crm.Stats())
+			}
+		})
+	}
+}
