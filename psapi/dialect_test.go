@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -19,13 +20,17 @@ type dialect struct {
 	fields  map[string][]string // by resource: what the synopsis shows and display accepts
 	noDates bool                // before 1.4.4
 	fatal   bool                // a large table: an unknown field ends in a fatal error instead of a 400
-	asked   []string
+
+	mu    sync.Mutex
+	asked []string
 }
 
 func (d *dialect) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	resource := strings.TrimPrefix(r.URL.Path, "/api/")
+	d.mu.Lock()
 	d.asked = append(d.asked, resource+" "+q.Get("schema")+q.Get("display"))
+	d.mu.Unlock()
 	w.Header().Set("PSWS-Version", d.version)
 	answer := func(status int, inner string) {
 		w.WriteHeader(status)

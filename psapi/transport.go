@@ -129,7 +129,7 @@ func (cfg Config) transport() (http.RoundTripper, error) {
 	if cfg.Transport != nil {
 		return cfg.Transport, nil
 	}
-	settings := &tls.Config{InsecureSkipVerify: cfg.Insecure, MinVersion: tls.VersionTLS12} //nolint:gosec // only when asked for, and Facts says so
+	settings := &tls.Config{InsecureSkipVerify: cfg.Insecure, MinVersion: tls.VersionTLS12} // only when asked for, and Facts says so
 	if cfg.CAFile != "" {
 		pool, err := authorities(cfg.CAFile)
 		if err != nil {

@@ -22,6 +22,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -36,7 +37,7 @@ const testKey = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 // connect makes a client that never sleeps.
 func connect(t *testing.T, url string, change ...func(*Config)) *Client {
 	t.Helper()
-	cfg := Config{URL: url, Key: testKey, Timeout: 5 * time.Second, Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }}
+	cfg := Config{URL: url, Key: testKey, Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }}
 	for _, f := range change {
 		f(&cfg)
 	}
@@ -231,17 +232,15 @@ func TestAStrippedHeaderIsReplacedByTheKeyInTheURL(t *testing.T) {
 		}
 	})
 	t.Run("not in the clear", func(t *testing.T) {
-		asked := 0
 		client := serve(t, func(w http.ResponseWriter, r *http.Request) {
-			asked++
 			if strings.Contains(r.URL.String(), testKey) {
 				t.Error("the key is in the URL")
 			}
 			php(t, true)(w, r)
 		})
 		_, err := client.Probe(t.Context())
-		if p, _ := problem.Of(err); p == nil || p.Code != CodeStripped || !strings.Contains(p.Cure, "https://") || asked != 1 {
-			t.Errorf("%v after %d requests", err, asked)
+		if p, _ := problem.Of(err); p == nil || p.Code != CodeStripped || !strings.Contains(p.Cure, "https://") || client.Requests() != 1 {
+			t.Errorf("%v after %d requests", err, client.Requests())
 		}
 	})
 	t.Run("not understood by the shop", func(t *testing.T) {
@@ -399,10 +398,10 @@ func TestTransientTroubleIsSatOut(t *testing.T) {
 		"truncated": truncated, "empty": empty, "503": status(503, "<html>"), "429": status(429, "", "Retry-After", "3"), "502": status(502, ""),
 	} {
 		t.Run(name, func(t *testing.T) {
-			asked := 0
+			var asked atomic.Int64
 			var waited []time.Duration
 			client := serve(t, func(w http.ResponseWriter, _ *http.Request) {
-				if asked++; asked <= 2 {
+				if asked.Add(1) <= 2 {
 					bad.write(w)
 					return
 				}
@@ -417,8 +416,8 @@ func TestTransientTroubleIsSatOut(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff([]int64{1, 10, 11}, ids); diff != "" || asked != 3 {
-				t.Errorf("%d requests: %s", asked, diff)
+			if diff := cmp.Diff([]int64{1, 10, 11}, ids); diff != "" || client.Requests() != 3 {
+				t.Errorf("%d requests: %s", client.Requests(), diff)
 			}
 			if name == "429" && (len(waited) != 2 || waited[0] != 3*time.Second) {
 				t.Errorf("waited %v, the server asked for 3s", waited)
@@ -428,14 +427,12 @@ func TestTransientTroubleIsSatOut(t *testing.T) {
 }
 
 func TestALongRetryAfterIsHandedOn(t *testing.T) {
-	asked := 0
 	client := serve(t, func(w http.ResponseWriter, _ *http.Request) {
-		asked++
 		status(429, "", "Retry-After", "120").write(w)
 	})
 	_, _, err := client.IDs(t.Context(), "customers", 0)
-	if p, _ := problem.Of(err); p == nil || p.Kind != problem.RateLimited || p.RetryAfter != 2*time.Minute || asked != 1 {
-		t.Errorf("%v after %d requests", err, asked)
+	if p, _ := problem.Of(err); p == nil || p.Kind != problem.RateLimited || p.RetryAfter != 2*time.Minute || client.Requests() != 1 {
+		t.Errorf("%v after %d requests", err, client.Requests())
 	}
 }
 
@@ -459,6 +456,58 @@ func TestACancelledReadStopsAtOnce(t *testing.T) {
 	}
 	if _, err = client.Orders(ctx, Query{}); !errors.Is(err, context.Canceled) || client.Requests() != 1 {
 		t.Errorf("%v after %d requests", err, client.Requests())
+	}
+}
+
+func TestASlowShopIsAskedForLess(t *testing.T) {
+	var mu sync.Mutex
+	var limits []string
+	client := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		limits = append(limits, r.URL.Query().Get("limit"))
+		mu.Unlock()
+		<-r.Context().Done()
+	}, func(cfg *Config) { cfg.Timeout = 50 * time.Millisecond })
+	_, err := client.Customers(t.Context(), Query{})
+	if p, _ := problem.Of(err); p == nil || p.Kind != problem.Unavailable || p.Code != CodeTimeout {
+		t.Errorf("%v", err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if diff := cmp.Diff([]string{"250", "125", "62", "31"}, limits); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestObjectsThatWereNotAskedForAreNoAnswer(t *testing.T) {
+	stale := captured(t, "064") // customers 1, 10, 11
+	empty := captured(t, "070")
+	var asked atomic.Int64
+	once := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		if asked.Add(1) == 1 {
+			stale.write(w)
+			return
+		}
+		empty.write(w)
+	})
+	if ids, _, err := once.IDs(t.Context(), "customers", 10); err != nil || len(ids) > 0 || once.Requests() != 2 {
+		t.Errorf("%v %v after %d requests", ids, err, once.Requests())
+	}
+	always := serve(t, func(w http.ResponseWriter, _ *http.Request) { stale.write(w) })
+	_, _, err := always.IDs(t.Context(), "customers", 10)
+	if p, _ := problem.Of(err); p == nil || p.Code != CodeUnasked || !strings.Contains(p.Message, "above 10") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestPausesEndWithTheContext(t *testing.T) {
+	if err := pause(t.Context(), time.Nanosecond); err != nil {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := pause(ctx, time.Hour); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/shopspring/decimal"
@@ -207,6 +208,20 @@ func TestValuesAreReadAsThePHPOfTheShopPrintsThem(t *testing.T) {
 	}
 	if got := field("birthday", "0000-00-00").date("birthday"); got != "" {
 		t.Errorf("birthday %q", got)
+	}
+}
+
+func TestAStampIsPlacedInTheShopsZone(t *testing.T) {
+	paris, err := time.LoadLocation("Europe/Paris")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, err := Stamp("2026-07-01 12:00:00").In(paris)
+	if want := time.Date(2026, 7, 1, 10, 0, 0, 0, time.UTC); err != nil || !at.Equal(want) {
+		t.Errorf("%s %v, want %s", at, err, want)
+	}
+	if at, err = Stamp("").In(paris); err != nil || !at.IsZero() {
+		t.Errorf("%s %v", at, err)
 	}
 }
 
