@@ -129,13 +129,14 @@ func (e *Engine) probe(ctx context.Context, settings Settings, tell func(Step)) 
 	}
 	p.crmClient, p.crmErr = e.opts.DialCRM(settings, unwatched)
 	if p.crmErr == nil {
-		p.crmErr = step("CRM login", func() (err error) {
-			p.crm, err = p.crmClient.Login(ctx)
-			return err
+		p.crm, p.crmErr = p.crmClient.Steps(ctx, nil, func(name string, took time.Duration, err error) {
+			tell(Step{Name: name, Took: took, Err: err})
 		})
+	} else {
+		tell(Step{Name: vtigerws.StepChallenge, Err: p.crmErr})
 	}
 	if p.crmErr == nil {
-		_ = step("CRM modules and rights", func() error {
+		_ = step(vtigerws.StepRights, func() error {
 			for _, name := range needed {
 				m, err := p.crmClient.Describe(ctx, name)
 				if err != nil {
@@ -158,11 +159,11 @@ func (e *Engine) probe(ctx context.Context, settings Settings, tell func(Step)) 
 		})
 	}
 	p.shopClient, p.shopErr = e.opts.DialShop(settings)
-	if p.shopErr == nil {
-		p.shopErr = step("shop", func() (err error) {
-			p.shop, err = p.shopClient.Probe(ctx)
-			return err
-		})
-	}
+	_ = step("shop", func() error {
+		if p.shopErr == nil {
+			p.shop, p.shopErr = p.shopClient.Probe(ctx)
+		}
+		return p.shopErr
+	})
 	return p
 }

@@ -131,7 +131,7 @@ func (e *Engine) preview(ctx context.Context, kind string, o ExportOptions, unfi
 	if missing := settings.Missing(); len(missing) > 0 {
 		return Summary{}, missingSettings(missing)
 	}
-	w := &work{Engine: e, settings: settings, count: &counter{}, paused: &gate{}, run: unfinished}
+	w := &work{Engine: e, settings: settings, count: &counter{}, paused: &gate{}, run: unfinished, began: e.opts.Now()}
 	if err := w.reach(ctx); err != nil {
 		return Summary{}, err
 	}

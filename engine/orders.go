@@ -90,6 +90,9 @@ func (w *work) carryOrders(ctx context.Context, orders []psapi.Order, carry carr
 	if err != nil {
 		return err
 	}
+	if err := w.adopt(ctx, whole, a, linked); err != nil {
+		return err
+	}
 	fresh := make([]ShopOrder, 0, len(whole))
 	for _, o := range whole {
 		if _, registered := linked[o.ID][SalesOrder]; !registered {

@@ -40,6 +40,8 @@ type Shop interface {
 // each call takes a session of its own from the client's pool (wire/vtiger.md 1, session lock).
 type CRM interface {
 	Login(ctx context.Context) (vtigerws.Facts, error)
+	// Steps logs in like Login and reports each step as it ends; with modules named it also asks for their rights.
+	Steps(ctx context.Context, modules []string, report func(step string, took time.Duration, err error)) (vtigerws.Facts, error)
 	Describe(ctx context.Context, module string) (vtigerws.Module, error)
 	// Find returns every record of a module whose field equals one of the values, the oldest first, re-compared
 	// for accents and blanks (not for case); it splits the list to stay under the URL limit and pages by id.

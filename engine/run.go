@@ -64,6 +64,7 @@ type work struct {
 	fingerprint string // of the settings that the last pass went by
 	lookedAgain time.Time
 
+	began   time.Time // when this process took the lease
 	run     store.Run // owned by the sampler once it runs
 	cursor  atomic.Int64
 	cancel  context.CancelCauseFunc
@@ -90,7 +91,7 @@ func (e *Engine) begin(ctx context.Context, kind string, resume store.Run) (*wor
 	if err := e.store.Acquire(ctx, e.opts.Who, leaseTTL); err != nil {
 		return nil, ctx, err
 	}
-	w := &work{Engine: e, settings: settings, count: &counter{}, quit: make(chan struct{}), paused: &gate{}}
+	w := &work{Engine: e, settings: settings, count: &counter{}, quit: make(chan struct{}), paused: &gate{}, began: e.opts.Now()}
 	// From here on the lease must go back, whatever happens.
 	if err := w.reach(ctx); err != nil {
 		return nil, ctx, errors.Join(err, e.store.Release(context.WithoutCancel(ctx), e.opts.Who))

@@ -20,6 +20,8 @@ type world struct {
 	shop  *psapitest.Shop
 	crm   *vtigerwstest.CRM
 	store *store.Store
+
+	shopURL, crmURL string
 }
 
 func newWorld(t *testing.T, shopOptions psapitest.Options, crmOptions vtigerwstest.Options) *world {
@@ -35,6 +37,17 @@ func newWorld(t *testing.T, shopOptions psapitest.Options, crmOptions vtigerwste
 	shopServer, crmServer := httptest.NewServer(shop), httptest.NewServer(crm)
 	t.Cleanup(shopServer.Close)
 	t.Cleanup(crmServer.Close)
+	return stateOver(t, &world{shop: shop, crm: crm, shopURL: shopServer.URL, crmURL: crmServer.URL})
+}
+
+// newWorldOver is the same shop and CRM with an empty state file.
+func newWorldOver(t *testing.T, w *world) *world {
+	t.Helper()
+	return stateOver(t, &world{shop: w.shop, crm: w.crm, shopURL: w.shopURL, crmURL: w.crmURL})
+}
+
+func stateOver(t *testing.T, w *world) *world {
+	t.Helper()
 	st, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "cartiger", "state.db"))
 	if err != nil {
 		t.Fatal(err)
@@ -46,13 +59,14 @@ func newWorld(t *testing.T, shopOptions psapitest.Options, crmOptions vtigerwste
 	})
 	e := engine.New(st, engine.Options{Who: "test"})
 	err = e.Save(t.Context(), map[string]string{
-		engine.ShopURL: shopServer.URL, engine.ShopKey: psapitest.DefaultKey,
-		engine.CRMURL: crmServer.URL, engine.CRMUser: "admin", engine.CRMKey: "TestAccessKey",
+		engine.ShopURL: w.shopURL, engine.ShopKey: psapitest.DefaultKey,
+		engine.CRMURL: w.crmURL, engine.CRMUser: "admin", engine.CRMKey: "TestAccessKey",
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &world{e, shop, crm, st}
+	w.Engine, w.store = e, st
+	return w
 }
 
 // export runs an export and expects everything to be accounted for.
