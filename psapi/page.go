@@ -61,8 +61,8 @@ func page[T any](ctx context.Context, c *Client, k kind[T], q Query) (Page[T], e
 }
 
 // read fills a page. By id it goes on until the page is as long as asked, in several requests where the shop cannot
-// print as much at once. By date it never does: rows move while we read, and only the caller's cursor knows where
-// to go on.
+// print as much at once. By date it stops at the first good rows: rows move while we read, and only the caller's
+// cursor knows where to go on.
 func (c *Client) read(ctx context.Context, s shape, q Query) (window, error) {
 	display, err := c.display(ctx, s, q)
 	if err != nil {
@@ -90,6 +90,10 @@ func (c *Client) read(ctx context.Context, s shape, q Query) (window, error) {
 			return window{}, err
 		}
 		w.add(part)
+		if q.ByDate && part.more && len(w.rows) == 0 && len(part.bad) > 0 {
+			q.Offset += len(part.bad) // nothing here has a date to go on from
+			continue
+		}
 		if !part.more || q.ByDate || len(w.rows)+len(w.bad) >= limit {
 			return w, nil
 		}

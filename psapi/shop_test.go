@@ -435,6 +435,11 @@ func TestABadObjectAmongChangesIsIsolatedByDate(t *testing.T) {
 	if err != nil || len(page.Bad) != 1 || page.Bad[0].ID != 120 || len(page.Items) != 2 || page.Items[0].ID != 90 || page.Items[1].ID != 700 {
 		t.Fatalf("90 and 700 keep their place, 55 comes later, 120 is bad: %+v %v", page, err)
 	}
+	// A page of nothing but bad objects would leave a reader without a date to go on from.
+	first, err := client.Products(t.Context(), psapi.Query{Since: "2027-03-01 12:00:00", ByDate: true, Limit: 1})
+	if err != nil || len(first.Bad) != 1 || len(first.Items) != 1 || first.Items[0].ID != 700 {
+		t.Errorf("behind the bad one: %+v %v", first, err)
+	}
 	q.Since = page.Items[1].DateUpd
 	if page, err = client.Products(t.Context(), q); err != nil || len(page.Items) != 1 || page.Items[0].ID != 55 {
 		t.Errorf("55 where it stands now: %+v %v", page, err)
