@@ -131,11 +131,8 @@ func (e *Engine) preview(ctx context.Context, kind string, o ExportOptions, unfi
 	if missing := settings.Missing(); len(missing) > 0 {
 		return Summary{}, missingSettings(missing)
 	}
-	w := &work{Engine: e, settings: settings, count: &counter{}, paused: &gate{}, run: unfinished, began: e.opts.Now()}
-	if err := w.reach(ctx); err != nil {
-		return Summary{}, err
-	}
-	if err := w.login(ctx); err != nil {
+	w, err := e.reading(ctx, settings, unfinished)
+	if err != nil {
 		return Summary{}, err
 	}
 	began := e.opts.Now()
@@ -467,7 +464,7 @@ func (w *work) readPeople(ctx context.Context) ([]Person, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := w.readAtlas(ctx)
+	shop, err := w.keptAtlas(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -475,7 +472,7 @@ func (w *work) readPeople(ctx context.Context) ([]Person, error) {
 	for _, o := range orders {
 		ordered[o.Customer] = true
 	}
-	return gather(customers, addresses, ordered, a.shop), nil
+	return gather(customers, addresses, ordered, shop), nil
 }
 
 // gather makes people of customers: one per e-mail, in the order of their first customer.

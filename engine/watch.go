@@ -401,7 +401,7 @@ func (w *work) carryPersons(ctx context.Context, customers []psapi.Customer, rul
 
 // peopleOf reads the addresses of customers and gathers them into people.
 func (w *work) peopleOf(ctx context.Context, customers []psapi.Customer, ordered map[int64]bool) ([]Person, error) {
-	a, err := w.readAtlas(ctx)
+	shop, err := w.keptAtlas(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -418,7 +418,7 @@ func (w *work) peopleOf(ctx context.Context, customers []psapi.Customer, ordered
 		}
 		addresses = append(addresses, rows...)
 	}
-	return gather(customers, addresses, ordered, a.shop), nil
+	return gather(customers, addresses, ordered, shop), nil
 }
 
 // carryProducts carries new products by the export's rule, or edits of linked ones.
