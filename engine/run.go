@@ -117,10 +117,20 @@ func (e *Engine) begin(ctx context.Context, kind string, resume store.Run) (*wor
 			err = w.out.recover(runCtx)
 		}
 		if err != nil {
-			return nil, ctx, w.end(ctx, err)
+			// A run that was stopped ends without an error, but there is nothing to go on with.
+			return nil, ctx, firstErr(w.end(ctx, err), err)
 		}
 	}
 	return w, runCtx, nil
+}
+
+// reading reaches both servers to look only: without lease and run, and beside a run of another process.
+func (e *Engine) reading(ctx context.Context, settings Settings, run store.Run) (*work, error) {
+	w := &work{Engine: e, settings: settings, count: &counter{}, paused: &gate{}, run: run, began: e.opts.Now(), sessions: &sessionLog{}}
+	if err := w.reach(ctx); err != nil {
+		return nil, err
+	}
+	return w, w.login(ctx)
 }
 
 // reach makes the clients of both servers; nothing is sent yet.
@@ -129,7 +139,9 @@ func (w *work) reach(ctx context.Context) error {
 	if w.shop, err = w.opts.DialShop(w.settings); err != nil {
 		return err
 	}
-	w.sessions = &sessionLog{store: w.store}
+	if w.sessions == nil {
+		w.sessions = &sessionLog{store: w.store}
+	}
 	if w.crm, err = w.opts.DialCRM(w.settings, w.sessions.opened); err != nil {
 		return err
 	}
@@ -294,6 +306,9 @@ type sessionLog struct {
 const sessionsCursor = "crm.sessions"
 
 func (s *sessionLog) opened(name string) error {
+	if s.store == nil {
+		return nil // a look only: nothing of it has to be waited for, and a run's names must stay
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.names = append(s.names, name)
@@ -302,6 +317,9 @@ func (s *sessionLog) opened(name string) error {
 
 // fence waits for the writes of a run that died. Only open intents make it worth a request.
 func (s *sessionLog) fence(ctx context.Context, crm CRM) error {
+	if s.store == nil {
+		return nil
+	}
 	open, err := s.store.OpenIntents(ctx)
 	if err != nil || len(open) == 0 {
 		return err
