@@ -1,0 +1,214 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"cartiger/engine"
+	"cartiger/problem"
+)
+
+// settingLine is one setting of `config list --json`. A secret has no value, only whether it is set.
+type settingLine struct {
+	Name    string   `json:"name"`
+	Value   *string  `json:"value"` // null for a secret
+	Set     bool     `json:"set"`
+	Source  string   `json:"source"` // environment, state file, default
+	Env     string   `json:"env"`
+	Default string   `json:"default"`
+	Secret  bool     `json:"secret"`
+	Meaning string   `json:"meaning"`
+	Rule    string   `json:"rule,omitempty"`
+	Choices []string `json:"choices,omitempty"`
+}
+
+func (p *Program) configCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:     "config",
+		Short:   "Read and change settings",
+		Long:    "Read and change settings. A CARTIGER_* variable in the environment wins over what is saved. Keys are never shown.",
+		Example: "  cartiger config list\n  cartiger config set order.create-potential off",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return needsSubcommand(cmd) },
+	}
+	get := &cobra.Command{
+		Use: "get NAME", Short: "Print one setting; for a key only whether it is set",
+		Example: "  cartiger config get order.prefix", Args: cobra.ExactArgs(1), ValidArgsFunction: completeSettings,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.with(cmd.Context(), func(ctx context.Context, e *engine.Engine) error {
+				lines, err := p.settings(ctx, e, args[0])
+				if err != nil {
+					return err
+				}
+				if p.json {
+					return p.document(lines[0])
+				}
+				p.say("%s", lines[0].shown())
+				return nil
+			})
+		},
+	}
+	list := &cobra.Command{
+		Use: "list", Short: "Print all settings, where each comes from and what it means",
+		Example: "  cartiger config list\n  cartiger config list --json", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.with(cmd.Context(), func(ctx context.Context, e *engine.Engine) error {
+				lines, err := p.settings(ctx, e, "")
+				if err != nil {
+					return err
+				}
+				if p.json {
+					return p.document(map[string]any{"settings": lines})
+				}
+				rows := make([][]string, len(lines))
+				for i, l := range lines {
+					rows[i] = []string{l.Name, l.shown(), l.Source, l.Meaning}
+				}
+				p.table([]column{"NAME", "VALUE", "FROM", "MEANING"}, rows)
+				return nil
+			})
+		},
+	}
+	set := &cobra.Command{
+		Use: "set NAME [VALUE] | NAME=VALUE ...", Short: "Change settings, all of those given or none",
+		Long: "Change settings, all of those given or none. A key is read from stdin or asked for, never given as an argument.",
+		Example: `  cartiger config set order.prefix "Order "
+  cartiger config set order.create-account=off watch.interval=30s
+  cartiger config set crm.key < /run/secrets/crm`,
+		Args: cobra.MinimumNArgs(1), ValidArgsFunction: completeSettings,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.with(cmd.Context(), func(ctx context.Context, e *engine.Engine) error {
+				values, err := p.assignments(ctx, args)
+				if err != nil {
+					return err
+				}
+				return typed(e.Save(ctx, values))
+			})
+		},
+	}
+	unset := &cobra.Command{
+		Use: "unset NAME ...", Short: "Take settings back to their defaults",
+		Example: "  cartiger config unset order.prefix", Args: cobra.MinimumNArgs(1), ValidArgsFunction: completeSettings,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			for _, name := range args {
+				if _, known := engine.FindSetting(name); !known {
+					return noSetting(name)
+				}
+			}
+			return p.with(cmd.Context(), func(ctx context.Context, e *engine.Engine) error {
+				return e.Store().SaveSettings(ctx, nil, args)
+			})
+		},
+	}
+	c.AddCommand(get, list, set, unset)
+	return c
+}
+
+func completeSettings(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	var names []string
+	for _, s := range engine.SettingsList() {
+		names = append(names, s.Name+"\t"+s.Meaning)
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+func noSetting(name string) error {
+	return misuse{&problem.Error{Kind: problem.NotFound, Where: "settings", Field: name, Message: fmt.Sprintf("no setting is called %q", name), Cure: "`cartiger config list` shows them all."}}
+}
+
+// settings lists the settings in force, or the one with a name.
+func (p *Program) settings(ctx context.Context, e *engine.Engine, name string) ([]settingLine, error) {
+	environ, err := p.withKeyFiles()
+	if err != nil {
+		return nil, err
+	}
+	saved, err := e.Store().Settings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var lines []settingLine
+	for _, s := range engine.SettingsList() {
+		if name != "" && s.Name != name {
+			continue
+		}
+		l := settingLine{Name: s.Name, Env: s.Env, Source: "default", Default: s.Default, Secret: s.Secret, Meaning: s.Meaning, Rule: s.Rule, Choices: s.Choices}
+		value := s.Default
+		if v, ok := saved[s.Name]; ok {
+			value, l.Source = v, "state file"
+		}
+		if v := environ(s.Env); v != "" {
+			value, l.Source = v, "environment"
+		}
+		l.Set = value != ""
+		if !s.Secret {
+			l.Value = &value
+		}
+		lines = append(lines, l)
+	}
+	if len(lines) == 0 {
+		return nil, noSetting(name)
+	}
+	return lines, nil
+}
+
+// shown is the value for people; a secret's is never shown.
+func (l settingLine) shown() string {
+	switch {
+	case l.Secret && l.Set:
+		return "set"
+	case l.Secret:
+		return "not set"
+	}
+	return *l.Value
+}
+
+// assignments reads "NAME VALUE", "NAME=VALUE ..." or the NAME of a key.
+func (p *Program) assignments(ctx context.Context, args []string) (map[string]string, error) {
+	values := map[string]string{}
+	if len(args) == 2 && !strings.Contains(args[0], "=") {
+		args = []string{args[0] + "=" + args[1]}
+	}
+	for _, arg := range args {
+		name, value, assigned := strings.Cut(arg, "=")
+		setting, known := engine.FindSetting(name)
+		switch {
+		case !known:
+			return nil, noSetting(name)
+		case setting.Secret && assigned:
+			return nil, misuse{&problem.Error{
+				Kind: problem.Invalid, Where: name, Field: name, Message: "a key must not be an argument: everybody on this machine can read those",
+				Cure: fmt.Sprintf("`cartiger config set %s` asks for it, or reads it from stdin. Consider the one just typed as known to others.", name),
+			}}
+		case setting.Secret:
+			v, err := asker{p: p, in: bufio.NewReader(p.In)}.value(ctx, name, "", setting)
+			if errors.Is(err, io.EOF) {
+				return nil, misuse{errors.New("no key on stdin")}
+			}
+			if err != nil {
+				return nil, err
+			}
+			value = v
+		case !assigned:
+			return nil, misuse{fmt.Errorf("no value for %s", name)}
+		}
+		values[name] = value
+	}
+	return values, nil
+}
+
+// needsSubcommand is what a command answers that only groups others.
+func needsSubcommand(cmd *cobra.Command) error {
+	var names []string
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	return misuse{fmt.Errorf("%s needs one of: %s", cmd.CommandPath(), strings.Join(names, ", "))}
+}

@@ -1,0 +1,306 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"cartiger/engine"
+	"cartiger/problem"
+	"cartiger/ui/text"
+)
+
+// question is one value of the connection, in the order in which people are asked.
+type question struct{ setting, prompt, flag string }
+
+var questions = []question{
+	{engine.CRMURL, "URL of vtiger CRM", "crm-url"},
+	{engine.CRMUser, "CRM user name", "crm-user"},
+	{engine.CRMKey, "CRM access key (My Preferences, User Advanced Options)", ""},
+	{engine.ShopURL, "URL of the shop", "shop-url"},
+	{engine.ShopKey, "Shop web service key (Tools, Web service)", ""},
+}
+
+func (p *Program) connectCommand() *cobra.Command {
+	given := map[string]*string{}
+	var noInput bool
+	c := &cobra.Command{
+		Use:   "connect",
+		Short: "Say where shop and CRM are, test the connection and save it",
+		Long: `Say where shop and CRM are, test the connection and save it.
+
+What is not given by a flag or the environment is asked for: on a terminal with a prompt (keys are not shown), else
+one line of stdin each, in the order CRM URL, CRM user, CRM access key, shop URL, shop key, leaving out what is known.
+Keys are never flags, because everybody on the machine can read those. Nothing is saved unless the test succeeds.
+The first time, the currencies are linked automatically.`,
+		Example: `  cartiger connect
+  printf '%s\n' "$CRM_KEY" "$SHOP_KEY" | cartiger connect --crm-url https://crm.example.test/ \
+      --crm-user admin --shop-url https://shop.example.test/
+  CARTIGER_CRM_KEY_FILE=/run/secrets/crm cartiger connect --no-input`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.with(cmd.Context(), func(ctx context.Context, e *engine.Engine) error {
+				flags := map[string]string{}
+				for name, value := range given {
+					if *value != "" {
+						flags[name] = *value
+					}
+				}
+				draft, err := p.draft(ctx, e, flags, noInput)
+				if err != nil {
+					return err
+				}
+				done, err := p.join(ctx, e, draft)
+				if err != nil || !p.json {
+					return err
+				}
+				return p.document(done)
+			})
+		},
+	}
+	for _, q := range questions {
+		if q.flag != "" {
+			given[q.setting] = c.Flags().String(q.flag, "", q.prompt)
+		}
+	}
+	given[engine.CRMCA] = c.Flags().String("crm-ca-file", "", "`FILE` with the certificate authority of the CRM's certificate")
+	given[engine.ShopCA] = c.Flags().String("shop-ca-file", "", "`FILE` with the certificate authority of the shop's certificate")
+	given[engine.ShopPlainKey] = c.Flags().String("shop-key-in-url", "", "`on`: send the key in the URL over plain HTTP where the web server drops the Authorization header")
+	c.Flags().BoolVar(&noInput, "no-input", false, "ask nothing: say what is missing")
+	return c
+}
+
+// draft gathers the connection: flags over environment over what is asked for over what is saved.
+func (p *Program) draft(ctx context.Context, e *engine.Engine, flags map[string]string, noInput bool) (map[string]string, error) {
+	environ, err := p.withKeyFiles()
+	if err != nil {
+		return nil, err
+	}
+	current, err := e.Settings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	draft := map[string]string{}
+	for _, s := range engine.SettingsList() {
+		if v := environ(s.Env); v != "" {
+			draft[s.Name] = v
+		}
+	}
+	for name, v := range flags {
+		draft[name] = v
+	}
+	ask := asker{p: p, in: bufio.NewReader(p.In)}
+	var missing []string
+	for _, q := range questions {
+		saved := current.Get(q.setting)
+		if draft[q.setting] != "" || saved != "" && (noInput || !p.isTerminal(p.In)) {
+			continue
+		}
+		if noInput {
+			missing = append(missing, q.setting)
+			continue
+		}
+		setting, _ := engine.FindSetting(q.setting)
+		v, err := ask.value(ctx, q.prompt, saved, setting)
+		if errors.Is(err, io.EOF) {
+			missing = append(missing, q.setting)
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		draft[q.setting] = v
+	}
+	if len(missing) > 0 {
+		return nil, lacking(missing)
+	}
+	for name, v := range draft {
+		setting, _ := engine.FindSetting(name)
+		if err := setting.Check(v); err != nil {
+			return nil, typed(err)
+		}
+	}
+	return draft, nil
+}
+
+// lacking says which settings are missing and all the ways to give them.
+func lacking(names []string) error {
+	var ways []string
+	for _, name := range names {
+		setting, _ := engine.FindSetting(name)
+		way := name + " (" + setting.Env
+		if setting.Secret {
+			way += " or " + setting.Env + "_FILE"
+		} else {
+			for _, q := range questions {
+				if q.setting == name {
+					way += " or --" + q.flag
+				}
+			}
+		}
+		ways = append(ways, way+")")
+	}
+	return &problem.Error{
+		Kind: problem.Invalid, Where: "settings", Code: "incomplete", Field: names[0], Message: "not set: " + strings.Join(ways, ", "),
+		Cure: "Set them, or run `cartiger connect` on a terminal.",
+	}
+}
+
+// asker asks for values, one line each.
+type asker struct {
+	p  *Program
+	in *bufio.Reader
+}
+
+// value asks until the answer is allowed; an empty one keeps what is saved. From a pipe a wrong answer is final.
+func (a asker) value(ctx context.Context, prompt, saved string, s engine.Setting) (string, error) {
+	live := a.p.isTerminal(a.p.In)
+	for {
+		if err := ctx.Err(); err != nil {
+			return "", context.Cause(ctx)
+		}
+		if live {
+			hint := ""
+			switch {
+			case saved != "" && s.Secret:
+				hint = " [keep the saved one]"
+			case saved != "":
+				hint = " [" + text.Clean(saved) + "]"
+			}
+			_, _ = fmt.Fprintf(a.p.Err, "%s%s: ", prompt, hint)
+		}
+		v, err := a.line(ctx, s.Secret && live)
+		if err != nil {
+			return "", err
+		}
+		if v == "" && saved != "" {
+			return saved, nil
+		}
+		err = s.Check(v)
+		if v == "" {
+			err = &problem.Error{Kind: problem.Invalid, Where: s.Name, Code: "incomplete", Field: s.Name, Message: "must not be empty", Cure: "Type " + s.Meaning + "."}
+		}
+		if err == nil {
+			return v, nil
+		}
+		if !live {
+			return "", typed(err)
+		}
+		a.p.complain(err)
+	}
+}
+
+// line reads one line; hidden ones are not shown while they are typed. A signal ends the waiting, and the terminal
+// shows again what is typed.
+func (a asker) line(ctx context.Context, hidden bool) (string, error) {
+	type answer struct {
+		text string
+		err  error
+	}
+	read := make(chan answer, 1)
+	f, isFile := a.p.In.(*os.File)
+	restore := func() {}
+	if hidden && isFile {
+		if state, err := term.GetState(int(f.Fd())); err == nil {
+			restore = func() { _ = term.Restore(int(f.Fd()), state) }
+		}
+	}
+	go func() {
+		if hidden && isFile {
+			b, err := term.ReadPassword(int(f.Fd()))
+			_, _ = fmt.Fprintln(a.p.Err)
+			read <- answer{string(b), err}
+			return
+		}
+		s, err := a.in.ReadString('\n')
+		if err == io.EOF && s != "" {
+			err = nil
+		}
+		read <- answer{s, err}
+	}()
+	select {
+	case got := <-read:
+		return strings.TrimSpace(got.text), got.err
+	case <-ctx.Done():
+		restore()
+		return "", context.Cause(ctx)
+	}
+}
+
+// connected is `connect --json`.
+type connected struct {
+	statusDocument
+	Saved      bool                  `json:"saved"`
+	Currencies []engine.CurrencyStep `json:"currencies"`
+}
+
+// join tests a connection, saves it, and links the currencies the first time.
+func (p *Program) join(ctx context.Context, e *engine.Engine, draft map[string]string) (connected, error) {
+	done := connected{Currencies: []engine.CurrencyStep{}}
+	s, err := e.TestConnection(ctx, draft, p.tellStep)
+	if err == nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		return done, typed(err)
+	}
+	done.statusDocument = statusDocument{s, s.Worst()}
+	if err := judge(s.Checks); err != nil {
+		var code ended
+		if errors.As(err, &code) && code == exitConnect {
+			return done, refused(s)
+		}
+	}
+	if err := e.Save(ctx, draft); err != nil {
+		return done, typed(err)
+	}
+	done.Saved = true
+	if !p.json {
+		p.note("Connected and saved in %s.", text.Clean(e.Store().Path()))
+		for _, c := range s.Checks {
+			if c.Level != engine.OK {
+				p.note("  %s %s: %s", levelWord[c.Level], c.Title, text.Clean(c.Text))
+			}
+		}
+	}
+	links, err := e.Store().CurrencyLinks(ctx)
+	if err != nil || len(links) > 0 {
+		return done, err
+	}
+	steps, err := e.LinkCurrencies(ctx)
+	done.Currencies = append(done.Currencies, steps...)
+	if err != nil {
+		// The connection stands; what is wrong with the currencies is a line of the status as well.
+		p.note("Currencies are not all linked: %s", text.Clean(err.Error()))
+		if trouble, ok := problem.Of(err); ok {
+			p.note("  %s", text.Clean(trouble.Cure))
+		}
+	}
+	if !p.json {
+		for _, step := range steps {
+			p.note("  currency: %s", text.Clean(step.Text))
+		}
+	}
+	return done, nil
+}
+
+// refused is the failed connection as an error with its diagnosis and cure; the shop's when both failed comes second.
+func refused(s engine.Status) error {
+	var messages, cures []string
+	for _, c := range s.Checks {
+		if c.Level == engine.Failure && (c.ID == "crm" || c.ID == "shop") {
+			messages = append(messages, c.Title+": "+c.Text)
+			cures = append(cures, c.Cure)
+		}
+	}
+	return &problem.Error{
+		Kind: problem.Unavailable, Where: "connect", Message: "nothing was saved; " + strings.Join(messages, "; "), Cure: strings.Join(cures, " "),
+	}
+}

@@ -1,0 +1,168 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"cartiger/engine"
+	"cartiger/problem"
+)
+
+// defaultLine is a mandatory field of `defaults list --json`.
+type defaultLine struct {
+	Module       string   `json:"module"`
+	Field        string   `json:"field"`
+	Label        string   `json:"label"`
+	Type         string   `json:"type"`
+	Values       []string `json:"values,omitempty"`
+	RefersTo     []string `json:"refers_to,omitempty"`
+	Source       string   `json:"source,omitempty"`
+	Default      string   `json:"default"`
+	DefaultLabel string   `json:"default_label,omitempty"`
+	Needed       bool     `json:"needed"`
+}
+
+func (p *Program) defaultsCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:     "defaults",
+		Short:   "Give mandatory CRM fields a value for when the shop has none",
+		Long:    "The CRM refuses a record when a mandatory field is empty. A default is used whenever the shop's value is empty; text fields have --None-- at first.",
+		Example: "  cartiger defaults list\n  cartiger defaults set SalesOrder.bill_street 'no address'",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return needsSubcommand(cmd) },
+	}
+	var needed bool
+	list := &cobra.Command{
+		Use: "list", Short: "Print the mandatory fields, what fills each and its default",
+		Example: "  cartiger defaults list --needed", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.with(cmd.Context(), func(ctx context.Context, e *engine.Engine) error { return p.listDefaults(ctx, e, needed) })
+		},
+	}
+	list.Flags().BoolVar(&needed, "needed", false, "only those that nothing fills and that have no default")
+	var search string
+	set := &cobra.Command{
+		Use: "set MODULE.FIELD [VALUE]", Short: "Set the default of a field",
+		Long: "Set the default of a field: text, a date 2026-12-31, a number, 0 or 1, a value of the list, or a record. A record is given by its id, or found by name with --search.",
+		Example: `  cartiger defaults set Leads.city Paris
+  cartiger defaults set Invoice.account_id 3x14
+  cartiger defaults set Invoice.account_id --search 'Acme'`,
+		Args: cobra.RangeArgs(1, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			module, field, err := splitField(args[0])
+			if err != nil {
+				return err
+			}
+			if (search == "") == (len(args) == 1) {
+				return misuse{fmt.Errorf("give %s a value or --search, one of the two", args[0])}
+			}
+			return p.with(cmd.Context(), func(ctx context.Context, e *engine.Engine) error {
+				if search == "" {
+					return typed(e.SetDefault(ctx, module, field, args[1], ""))
+				}
+				found, err := p.findReference(ctx, e, module, field, search)
+				if err != nil {
+					return err
+				}
+				p.note("%s.%s = %s (%s)", module, field, found.ID, found.Label)
+				return typed(e.SetDefault(ctx, module, field, found.ID, found.Label))
+			})
+		},
+	}
+	set.Flags().StringVar(&search, "search", "", "of a record: the one with `TEXT` in its name")
+	unset := &cobra.Command{
+		Use: "unset MODULE.FIELD", Short: "Take the default of a field away",
+		Example: "  cartiger defaults unset Leads.city", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			module, field, err := splitField(args[0])
+			if err != nil {
+				return err
+			}
+			return p.with(cmd.Context(), func(ctx context.Context, e *engine.Engine) error {
+				return typed(e.UnsetDefault(ctx, module, field))
+			})
+		},
+	}
+	c.AddCommand(list, set, unset)
+	return c
+}
+
+func splitField(name string) (module, field string, err error) {
+	module, field, ok := strings.Cut(name, ".")
+	if !ok || module == "" || field == "" {
+		return "", "", misuse{&problem.Error{Kind: problem.Invalid, Where: "defaults", Field: name, Message: name + " is not MODULE.FIELD", Cure: "Write it as Leads.city; `cartiger defaults list` shows them."}}
+	}
+	return module, field, nil
+}
+
+func (p *Program) listDefaults(ctx context.Context, e *engine.Engine, needed bool) error {
+	fields, err := e.Mandatory(ctx)
+	if err != nil {
+		return err
+	}
+	lines := []defaultLine{}
+	var rows [][]string
+	for _, f := range fields {
+		if needed && !f.Needed {
+			continue
+		}
+		lines = append(lines, defaultLine{f.Module, f.Field, f.Label, f.Type, f.Values, f.RefersTo, f.Source, f.Default, f.DefaultFor, f.Needed})
+		value := nonEmpty(f.Default, f.Source)
+		switch {
+		case f.Needed:
+			value = "NEEDED"
+		case f.DefaultFor != "":
+			value += " (" + f.DefaultFor + ")"
+		}
+		rows = append(rows, []string{f.Module + "." + f.Field, f.Label, f.Type, nonEmpty(f.Source, "-"), value})
+	}
+	if p.json {
+		return p.document(map[string]any{"fields": lines})
+	}
+	if len(rows) == 0 {
+		p.note("No field needs a default.")
+		return nil
+	}
+	p.table([]column{"FIELD", "LABEL", "TYPE", "FILLED BY", "DEFAULT"}, rows)
+	return nil
+}
+
+// findReference finds the one record that a text names.
+func (p *Program) findReference(ctx context.Context, e *engine.Engine, module, field, search string) (engine.Choice, error) {
+	fields, err := e.Mandatory(ctx)
+	if err != nil {
+		return engine.Choice{}, err
+	}
+	var found []engine.Choice
+	known := false
+	for _, f := range fields {
+		if f.Module != module || f.Field != field {
+			continue
+		}
+		known = true
+		for _, target := range f.RefersTo {
+			choices, err := e.SearchReference(ctx, target, search)
+			if err != nil {
+				return engine.Choice{}, typed(err)
+			}
+			found = append(found, choices...)
+		}
+	}
+	switch {
+	case !known:
+		return engine.Choice{}, misuse{&problem.Error{Kind: problem.NotFound, Where: "defaults", Field: field, Message: module + "." + field + " is no mandatory field", Cure: "`cartiger defaults list` shows them."}}
+	case len(found) == 0:
+		return engine.Choice{}, misuse{&problem.Error{Kind: problem.NotFound, Where: "defaults", Field: field, Message: "the CRM has no record with " + search + " in its name", Cure: "Create it in the CRM, or search for another text."}}
+	case len(found) == 1:
+		return found[0], nil
+	}
+	rows := make([][]string, len(found))
+	for i, f := range found {
+		rows[i] = []string{f.ID, f.Label}
+	}
+	p.tableTo(p.Err, []column{"ID", "NAME"}, rows)
+	return engine.Choice{}, misuse{&problem.Error{Kind: problem.Invalid, Where: "defaults", Field: field, Message: fmt.Sprintf("%d records have %s in their name", len(found), search), Cure: "Give the id of one of them."}}
+}

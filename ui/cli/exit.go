@@ -1,0 +1,121 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"syscall"
+
+	"cartiger/problem"
+	"cartiger/ui/console"
+	"cartiger/ui/text"
+)
+
+// The exit codes. They are a contract: scripts depend on them.
+const (
+	exitDone       = 0
+	exitFailed     = 1
+	exitUsage      = 2
+	exitTroubled   = 3  // finished, with held or failed records
+	exitIncomplete = 4  // settings are missing
+	exitConnect    = 5  // cannot connect or log in
+	exitBusy       = 11 // another process holds the run
+	exitSignal     = 128
+)
+
+// misuse is an error in what the person typed.
+type misuse struct{ error }
+
+func (m misuse) Unwrap() error { return m.error }
+
+// ended is the end of a command that has said everything: only its exit code is left to give.
+type ended int
+
+func (e ended) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+
+// typed marks an error about a value that the person has typed as wrong usage.
+func typed(err error) error {
+	if trouble, ok := problem.Of(err); ok && (trouble.Kind == problem.Invalid || trouble.Kind == problem.NotFound) && trouble.Code != "incomplete" {
+		return misuse{err}
+	}
+	return err
+}
+
+// exitCode is the exit code of an error.
+func exitCode(err error) int {
+	var (
+		code   ended
+		signal console.Signalled
+		wrong  misuse
+	)
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &code):
+		return int(code)
+	case errors.As(err, &signal):
+		if s, ok := signal.Signal.(syscall.Signal); ok {
+			return exitSignal + int(s)
+		}
+		return exitFailed
+	case errors.As(err, &wrong):
+		return exitUsage
+	}
+	trouble, _ := problem.Of(err)
+	switch kind := problem.KindOf(err); {
+	case kind == problem.Invalid && trouble.Code == "incomplete":
+		return exitIncomplete
+	case kind == problem.Invalid && trouble.Code == "setting":
+		return exitUsage // a value in the environment: those in the state file were checked
+	case kind == problem.Conflict && trouble.Code == "lease":
+		return exitBusy
+	case kind == problem.Unauthorised, kind == problem.Unavailable, kind == problem.RateLimited:
+		return exitConnect
+	}
+	return exitFailed
+}
+
+// complaint is an error as --json shows it, on stderr.
+type complaint struct {
+	Type    string `json:"type"` // "error"
+	Kind    string `json:"kind"`
+	Code    string `json:"code,omitempty"`
+	Field   string `json:"field,omitempty"`
+	Message string `json:"message"`
+	Cure    string `json:"cure,omitempty"`
+	Exit    int    `json:"exit"`
+}
+
+// complain tells a person, or a program, why the command failed and what to do.
+func (p *Program) complain(err error) {
+	var code ended
+	if err == nil || errors.As(err, &code) {
+		return
+	}
+	c := complaint{Type: "error", Kind: string(problem.KindOf(err)), Message: err.Error(), Exit: exitCode(err)}
+	if trouble, ok := problem.Of(err); ok {
+		c.Code, c.Field, c.Message, c.Cure = trouble.Code, trouble.Field, trouble.Error(), trouble.Cure
+	}
+	switch c.Exit {
+	case exitUsage:
+		c.Kind = string(problem.Invalid)
+		if c.Cure == "" {
+			c.Cure = "--help shows what is possible."
+		}
+	case exitFailed:
+	default:
+		if c.Exit > exitSignal {
+			c.Kind = "signal"
+		}
+	}
+	if p.json {
+		if line, err := json.Marshal(c); err == nil {
+			_, _ = fmt.Fprintf(p.Err, "%s\n", harmless(line))
+		}
+		return
+	}
+	_, _ = fmt.Fprintf(p.Err, "cartiger: %s\n", text.Clean(c.Message))
+	if c.Cure != "" {
+		_, _ = fmt.Fprintf(p.Err, "  %s\n", text.Clean(c.Cure))
+	}
+}

@@ -1,0 +1,87 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+func (p *Program) manCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "man",
+		Short:   "Print the manual page",
+		Long:    "Print the manual page with every command, in the form that man reads.",
+		Example: "  cartiger man > /usr/local/share/man/man1/cartiger.1\n  cartiger man | man -l -",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			writeManual(p.Out, cmd.Root()) // Out keeps the error
+			return nil
+		},
+	}
+}
+
+// writeManual writes a page of section 1 from the command tree.
+func writeManual(w io.Writer, root *cobra.Command) {
+	put := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
+	put(`.TH CARTIGER 1 "" "cartiger" "User Commands"`)
+	put(".SH NAME\ncartiger \\- %s", roff(root.Short))
+	put(".SH SYNOPSIS\n.B cartiger\n[\\fICOMMAND\\fR] [\\fIFLAGS\\fR]")
+	put(".SH DESCRIPTION\n%s", roff(root.Long))
+	put(".SH OPTIONS")
+	writeFlags(put, root.PersistentFlags())
+	put(".SH COMMANDS")
+	writeCommands(put, root)
+	put(".SH ENVIRONMENT AND EXIT CODES\n.nf\n%s\n.fi", roff(surroundings))
+}
+
+func writeCommands(put func(string, ...any), parent *cobra.Command) {
+	for _, c := range parent.Commands() {
+		if !c.IsAvailableCommand() || c.Name() == "help" {
+			continue
+		}
+		if c.Runnable() && !c.HasAvailableSubCommands() {
+			put(".SS %s", roff(c.UseLine()))
+			put("%s", roff(nonEmpty(c.Long, c.Short+".")))
+			writeFlags(put, c.NonInheritedFlags())
+			if c.Example != "" {
+				put(".PP\n.nf\n%s\n.fi", roff(c.Example))
+			}
+		}
+		writeCommands(put, c)
+	}
+}
+
+func writeFlags(put func(string, ...any), flags *pflag.FlagSet) {
+	flags.VisitAll(func(f *pflag.Flag) {
+		if f.Hidden || f.Name == "help" {
+			return
+		}
+		value, usage := pflag.UnquoteUsage(f)
+		name := "\\-\\-" + roff(f.Name)
+		if f.Shorthand != "" {
+			name = "\\-" + f.Shorthand + ", " + name
+		}
+		if value != "" {
+			name += " \\fI" + roff(value) + "\\fR"
+		}
+		put(".TP\n.B %s\n%s", name, roff(usage))
+	})
+}
+
+// roff escapes text: backslashes, hyphens that must stay hyphens, and lines that would be requests.
+func roff(s string) string {
+	s = strings.NewReplacer(`\`, `\e`, `-`, `\-`).Replace(s)
+	lines := strings.Split(s, "\n")
+	for i, line := range lines {
+		if strings.HasPrefix(line, ".") || strings.HasPrefix(line, "'") {
+			lines[i] = `\&` + line
+		}
+		if strings.TrimSpace(line) == "" {
+			lines[i] = ".PP"
+		}
+	}
+	return strings.Join(lines, "\n")
+}

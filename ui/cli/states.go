@@ -1,0 +1,96 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"cartiger/engine"
+	"cartiger/problem"
+)
+
+func (p *Program) statesCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:     "states",
+		Short:   "Map the shop's order states to the CRM's statuses",
+		Long:    "Each order state of the shop becomes a status of the SalesOrder and, once there is one, of the Invoice.",
+		Example: "  cartiger states list\n  cartiger states set 3 --order Approved --invoice Paid\n  cartiger states reset 3",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return needsSubcommand(cmd) },
+	}
+	list := &cobra.Command{
+		Use: "list", Short: "Print the mapping", Example: "  cartiger states list --json", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return p.with(cmd.Context(), p.listStates) },
+	}
+	var order, invoice string
+	set := &cobra.Command{
+		Use: "set STATE", Short: "Map a state, given by its id, by hand",
+		Example: "  cartiger states set 3 --order Approved\n  cartiger states set 6 --order Cancelled --invoice Cancel", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if order == "" && invoice == "" {
+				return misuse{fmt.Errorf("give --order or --invoice; to go back to the default use `cartiger states reset %s`", args[0])}
+			}
+			return p.with(cmd.Context(), func(ctx context.Context, e *engine.Engine) error {
+				row, err := p.stateRow(ctx, e, args[0])
+				if err != nil {
+					return err
+				}
+				row.SOStatus, row.InvoiceStatus = nonEmpty(order, row.SOStatus), nonEmpty(invoice, row.InvoiceStatus)
+				return typed(e.SetState(ctx, row))
+			})
+		},
+	}
+	set.Flags().StringVar(&order, "order", "", "`STATUS` of the SalesOrder")
+	set.Flags().StringVar(&invoice, "invoice", "", "`STATUS` of the Invoice")
+	reset := &cobra.Command{
+		Use: "reset STATE", Short: "Take a state, given by its id, back to the default",
+		Example: "  cartiger states reset 3", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.with(cmd.Context(), func(ctx context.Context, e *engine.Engine) error {
+				row, err := p.stateRow(ctx, e, args[0])
+				if err != nil {
+					return err
+				}
+				return e.ResetState(ctx, row.ShopState)
+			})
+		},
+	}
+	c.AddCommand(list, set, reset)
+	return c
+}
+
+// stateRow finds an order state by its id.
+func (p *Program) stateRow(ctx context.Context, e *engine.Engine, name string) (engine.StateRow, error) {
+	rows, err := e.States(ctx)
+	if err != nil {
+		return engine.StateRow{}, err
+	}
+	for _, r := range rows {
+		if strconv.FormatInt(r.ShopState, 10) == name {
+			return r, nil
+		}
+	}
+	return engine.StateRow{}, misuse{&problem.Error{Kind: problem.NotFound, Where: "states", Field: "state", Message: "the shop has no order state " + name, Cure: "`cartiger states list` shows their ids."}}
+}
+
+func (p *Program) listStates(ctx context.Context, e *engine.Engine) error {
+	states, err := e.States(ctx)
+	if err != nil {
+		return err
+	}
+	if p.json {
+		return p.document(map[string]any{"states": append([]engine.StateRow{}, states...)})
+	}
+	rows := make([][]string, len(states))
+	for i, s := range states {
+		makes := ""
+		if s.Invoice {
+			makes = "yes"
+		}
+		rows[i] = []string{strconv.FormatInt(s.ShopState, 10), s.Name, s.SOStatus, s.InvoiceStatus, makes, s.By}
+	}
+	p.table([]column{">ID", "SHOP STATE", "SALESORDER", "INVOICE", "INVOICED", "BY"}, rows)
+	return nil
+}

@@ -1,0 +1,235 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"cartiger/engine"
+	"cartiger/problem"
+	"cartiger/store"
+)
+
+func (p *Program) watchCommand() *cobra.Command {
+	var o engine.WatchOptions
+	var from string
+	c := &cobra.Command{
+		Use:   "watch",
+		Short: "Follow the shop and carry every change into the CRM until stopped",
+		Long: `Follow the shop and carry every change into the CRM: registrations, logins, orders, states, invoices, cancelled
+lines, new products. One line per change. It survives hours without the shop or the CRM, and stops cleanly with
+Ctrl-C, a signal or "cartiger run stop". Held records are tried again by themselves.
+
+The first start takes now as its mark, unless --catch-up-from is given.`,
+		Example: `  cartiger watch
+  cartiger watch --once --json
+  cartiger watch --interval 30s --catch-up-from 2026-01-01`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var err error
+			if o.CatchUpFrom, err = parseDate("catch-up-from", from); err != nil {
+				return err
+			}
+			if o.Interval != 0 && (o.Interval < time.Second || o.Interval > 24*time.Hour) {
+				return misuse{&problem.Error{Kind: problem.Invalid, Where: "--interval", Field: "interval", Message: o.Interval.String() + " is not from 1s to 24h", Cure: "Write 10s or 5m."}}
+			}
+			return p.with(cmd.Context(), func(ctx context.Context, e *engine.Engine) error { return p.watch(ctx, e, o) })
+		},
+	}
+	f := c.Flags()
+	f.BoolVar(&o.Once, "once", false, "one look at the shop")
+	f.DurationVar(&o.Interval, "interval", 0, "pause between two looks (default: the setting watch.interval)")
+	f.StringVar(&from, "catch-up-from", "", "carry what has happened since `DATE` first")
+	return c
+}
+
+func (p *Program) watch(ctx context.Context, e *engine.Engine, o engine.WatchOptions) error {
+	before, _, err := e.Store().LastRun(ctx, "watch")
+	if err != nil {
+		return err
+	}
+	err = p.follow(ctx, e, "watch", p.entry, func(ctx context.Context) error { return e.Watch(ctx, o) })
+	quiet := context.WithoutCancel(ctx)
+	run, found, lookErr := e.Store().LastRun(quiet, "watch")
+	if lookErr != nil || !found || run.ID == before.ID {
+		return firstOf(err, lookErr) // it never began
+	}
+	summaries, lookErr := p.tellMixed(quiet, e, run)
+	switch {
+	case err != nil:
+		return err
+	case lookErr != nil:
+		return lookErr
+	case ctx.Err() != nil && run.State == store.Stopped:
+		return context.Cause(ctx)
+	case o.Once:
+		return verdict(summaries...)
+	}
+	return nil // stopping is how a watch ends
+}
+
+// tellMixed writes the summaries of a run that carries every entity: one each, then all of them together.
+func (p *Program) tellMixed(ctx context.Context, e *engine.Engine, run store.Run) ([]summaryLine, error) {
+	counts, err := e.Store().CountRun(ctx, run.ID)
+	if err != nil {
+		return nil, err
+	}
+	all := summaryLine{
+		Type: "summary", Entity: "all", ShopRequests: run.ShopRequests, CRMRequests: run.CRMRequests, Seconds: seconds(run.Ended.Sub(run.Started)),
+		State: string(run.State), Run: run.ID,
+	}
+	var summaries []summaryLine
+	for _, entity := range []store.Entity{store.Customer, store.Product, store.Order, store.Invoice} {
+		c := counts[entity]
+		if c.Sum() == 0 {
+			continue
+		}
+		s := summaryLine{
+			Type: "summary", Entity: entity, Total: c.Sum(), Created: c.Created, Updated: c.Updated, Unchanged: c.Unchanged, Held: c.Held, Failed: c.Failed,
+			Seconds: all.Seconds, State: all.State, Run: run.ID,
+		}
+		all.Total += s.Total
+		all.Created += s.Created
+		all.Updated += s.Updated
+		all.Unchanged += s.Unchanged
+		all.Held += s.Held
+		all.Failed += s.Failed
+		summaries = append(summaries, s)
+	}
+	for _, s := range append(summaries, all) {
+		if err := p.tellSummary(s); err != nil {
+			return summaries, err
+		}
+	}
+	return summaries, nil
+}
+
+// entry writes a log entry in the form that was asked for.
+func (p *Program) entry(e store.Entry) error {
+	if p.json {
+		return p.entryLine(e)
+	}
+	return p.entryText(e)
+}
+
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *Program) runCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:     "run",
+		Short:   "See, pause, resume or stop what another process is running",
+		Long:    "See, pause, resume or stop the export or watch that holds the run, in whichever process: it hears of it through the state file.",
+		Example: "  cartiger run show\n  cartiger run pause\n  cartiger run stop",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return needsSubcommand(cmd) },
+	}
+	for _, ask := range []struct{ name, short string }{
+		{store.AskPause, "Let it finish what is under way, then wait"},
+		{store.AskResume, "Let it go on"},
+		{store.AskStop, "Let it finish what is under way, then end; it can go on later"},
+	} {
+		c.AddCommand(&cobra.Command{
+			Use: ask.name, Short: ask.short, Example: "  cartiger run " + ask.name, Args: cobra.NoArgs,
+			RunE: func(cmd *cobra.Command, _ []string) error {
+				return p.with(cmd.Context(), func(ctx context.Context, e *engine.Engine) error {
+					if err := e.Ask(ctx, ask.name); err != nil {
+						return err
+					}
+					p.note("Asked to %s.", ask.name)
+					return nil
+				})
+			},
+		})
+	}
+	show := &cobra.Command{
+		Use: "show", Short: "Print who runs what, and the latest runs", Example: "  cartiger run show\n  cartiger run show --json", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.with(cmd.Context(), p.showRuns)
+		},
+	}
+	c.AddCommand(show)
+	return c
+}
+
+// runLine is a run of `run show --json`.
+type runLine struct {
+	Run          int64          `json:"run"`
+	Kind         string         `json:"kind"`
+	State        store.RunState `json:"state"`
+	Who          string         `json:"who"`
+	Started      time.Time      `json:"started"`
+	Ended        *time.Time     `json:"ended"`
+	Total        int64          `json:"total"`
+	Created      int64          `json:"created"`
+	Updated      int64          `json:"updated"`
+	Unchanged    int64          `json:"unchanged"`
+	Held         int64          `json:"held"`
+	Failed       int64          `json:"failed"`
+	ShopRequests int64          `json:"shop_requests"`
+	CRMRequests  int64          `json:"crm_requests"`
+	Message      string         `json:"message,omitempty"`
+	Closed       bool           `json:"closed,omitempty"`
+}
+
+// holderLine is who holds the run, in `run show --json`.
+type holderLine struct {
+	Who  string    `json:"who"`
+	Run  int64     `json:"run"`
+	Beat time.Time `json:"beat"`
+}
+
+// shownRuns is how many runs `run show` prints.
+const shownRuns = 20
+
+func (p *Program) showRuns(ctx context.Context, e *engine.Engine) error {
+	holder, alive, err := e.Store().Holder(ctx)
+	if err != nil {
+		return err
+	}
+	runs, err := e.Store().Runs(ctx, shownRuns)
+	if err != nil {
+		return err
+	}
+	lines := make([]runLine, len(runs))
+	rows := make([][]string, len(runs))
+	for i, r := range runs {
+		lines[i] = runLine{
+			Run: r.ID, Kind: r.Kind, State: r.State, Who: r.Who, Started: r.Started.UTC(), Total: r.Total, Created: r.Created, Updated: r.Updated, Unchanged: r.Unchanged,
+			Held: r.Held, Failed: r.Failed, ShopRequests: r.ShopRequests, CRMRequests: r.CRMRequests, Message: r.Message, Closed: r.Closed,
+		}
+		if !r.Ended.IsZero() {
+			ended := r.Ended.UTC()
+			lines[i].Ended = &ended
+		}
+		rows[i] = []string{
+			fmt.Sprint(r.ID), r.Kind, string(r.State), r.Started.Local().Format(time.DateTime), fmt.Sprintf("%d/%d", r.Sum(), r.Total),
+			fmt.Sprint(r.Held), fmt.Sprint(r.Failed), r.Who, r.Message,
+		}
+	}
+	if p.json {
+		var held *holderLine
+		if alive {
+			held = &holderLine{holder.Who, holder.Run, holder.Beat.UTC()}
+		}
+		return p.document(map[string]any{"holder": held, "runs": lines})
+	}
+	if alive {
+		p.tableTo(p.Out, []column{"RUNNING", "LAST SIGN OF LIFE"}, [][]string{{holder.Who, holder.Beat.Local().Format(time.DateTime)}})
+	} else {
+		p.say("Nothing is running.")
+	}
+	if len(rows) > 0 {
+		p.say("")
+		p.table([]column{">RUN", "KIND", "STATE", "STARTED", ">DONE", ">HELD", ">FAILED", "WHO", "MESSAGE"}, rows)
+	}
+	return nil
+}
