@@ -53,7 +53,8 @@ type Shop struct {
 	keys   map[string]key // by upper-case key: the shop finds them without case
 	off    bool
 	stats  map[string]int
-	placed int // orders placed by Act so far, to vary their templates
+	placed int      // orders placed by Act so far, to vary their templates
+	rates  sync.Map // tax rules group → decimal.Decimal, derived once
 }
 
 // key is an access key. rights nil grants everything.
@@ -207,6 +208,15 @@ func (s *Shop) taxExcluded(customer string) bool {
 // taxRate is the rate of a tax rules group in the shop's own country. No resource of 1.4 tells it: it is the tax that
 // leads from the stored to the final price of most products of the group.
 func (s *Shop) taxRate(group string) decimal.Decimal {
+	if known, ok := s.rates.Load(group); ok {
+		return known.(decimal.Decimal)
+	}
+	rate := s.deriveRate(group)
+	s.rates.Store(group, rate)
+	return rate
+}
+
+func (s *Shop) deriveRate(group string) decimal.Decimal {
 	taxes, products := s.table("taxes"), s.table("products")
 	best, most := decimal.Zero, 0
 	if castID(group) == 0 {
