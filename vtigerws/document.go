@@ -84,11 +84,9 @@ func (d Document) formFields() (form, error) {
 		{"total", d.Total.String()},
 		{"taxtype", string(d.TaxType)},
 	}
-	if d.Discount.IsZero() {
-		f = append(f, pair{"discount_type_final", "zero"})
-	} else {
-		f = append(f, pair{"discount_type_final", "amount"}, pair{"discount_amount_final", d.Discount.String()})
-	}
+	// Also where there is none: with "zero" the save leaves the column alone, and an update would keep the discount of
+	// the lines before.
+	f = append(f, pair{"discount_type_final", "amount"}, pair{"discount_amount_final", d.Discount.String()})
 	if d.TaxType == TaxGroup {
 		for _, tax := range groupTaxes {
 			f = append(f, pair{tax.name + "_group_percentage", tax.value})

@@ -113,11 +113,17 @@ func TestANegativeAdjustmentTravelsAsSignAndAmount(t *testing.T) {
 	d := order
 	d.Adjustment, d.Discount = dec("-0.02"), decimal.Zero
 	got := params(composed(t, Write{Op: OpCreate, Module: "SalesOrder", Document: &d}, v521))
-	if got["adjustmentType"] != "-" || got["adjustment"] != "0.02" || got["discount_type_final"] != "zero" {
-		t.Errorf("%q %q %q", got["adjustmentType"], got["adjustment"], got["discount_type_final"])
+	if got["adjustmentType"] != "-" || got["adjustment"] != "0.02" {
+		t.Errorf("%q %q", got["adjustmentType"], got["adjustment"])
 	}
-	if _, sent := got["discount_amount_final"]; sent {
-		t.Error("an amount for no discount")
+}
+
+func TestNoDiscountIsSentToo(t *testing.T) {
+	d := order
+	d.Discount = decimal.Zero
+	got := params(composed(t, Write{Op: OpUpdate, Module: "SalesOrder", ID: "15x7", Document: &d}, v521))
+	if got["discount_type_final"] != "amount" || got["discount_amount_final"] != "0" {
+		t.Errorf("%q %q: the discount of the lines before would stay", got["discount_type_final"], got["discount_amount_final"])
 	}
 }
 
