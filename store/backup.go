@@ -32,15 +32,12 @@ func (s *Store) Backup(ctx context.Context, path string) (err error) {
 			Cure: "name a new file, for example with the date in its name",
 		}
 	}
-	// Under another name until it is whole: a backup that was cut off must not look like one.
-	part := path + ".part"
-	if err := os.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return s.backupTrouble(path, err)
-	}
-	file, err := os.OpenFile(part, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	// Under another name until it is whole: a backup that was cut off must not look like one. CreateTemp makes it 0600.
+	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.part")
 	if err != nil {
 		return s.backupTrouble(path, err)
 	}
+	part := file.Name()
 	defer func() {
 		if err != nil {
 			_ = os.Remove(part)
@@ -69,8 +66,14 @@ func (s *Store) copyTo(ctx context.Context, part string) (err error) {
 	return err
 }
 
-// backupTrouble is trouble about the copy, not about the state file.
+// backupTrouble is trouble about the copy, unless the state file itself cannot be read.
 func (s *Store) backupTrouble(path string, err error) error {
+	if p, ok := problem.Of(s.trouble(err)); ok {
+		switch p.Code {
+		case "corrupt", "not-a-database", "busy", "closed":
+			return p
+		}
+	}
 	return (&Store{path: path}).trouble(err)
 }
 

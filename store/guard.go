@@ -20,13 +20,16 @@ func realPath(path string) (string, error) {
 	}
 	path, err := filepath.Abs(path)
 	if err != nil {
-		return "", err
+		return path, err
 	}
-	real, err := filepath.EvalSymlinks(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	switch real, err := filepath.EvalSymlinks(path); {
+	case err == nil:
+		return real, nil
+	case errors.Is(err, fs.ErrNotExist):
 		return path, nil
+	default:
+		return path, err
 	}
-	return real, err
 }
 
 // guardFolder makes the folder (0700) where it is missing, refuses one in which others could swap the file, and

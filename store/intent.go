@@ -65,7 +65,7 @@ func (s *Store) putChain(ctx context.Context, tx *sql.Tx, chain []Intent) ([]int
 		}
 		made, err := tx.ExecContext(ctx, `INSERT INTO intents (chain, step, name, body, state, attempts, last_error, created, link_entity, link_shop_id,
 			link_module, link_key, lookup_field, lookup_value) VALUES (?, ?, ?, ?, 'open', ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			chainID, step, in.Name, append([]byte{}, in.Body...), in.Attempts, in.LastError, s.orNow(in.Created),
+			chainID, step, in.Name, append([]byte{}, in.Body...), in.Attempts, bounded(in.LastError), s.orNow(in.Created),
 			in.LinkEntity, in.LinkShopID, in.LinkModule, in.LinkKey, in.LookupField, in.LookupValue)
 		if err != nil {
 			return nil, err
@@ -108,10 +108,10 @@ func checkChain(chain []Intent) error {
 	return nil
 }
 
-// Attempted counts one more try of an open intent and keeps what went wrong.
+// Attempted counts one more try of an open intent and keeps what went wrong (cut at 16 KiB).
 func (s *Store) Attempted(ctx context.Context, intentID int64, lastError string) error {
 	return s.write(ctx, "attempted", normal, func(ctx context.Context, tx *sql.Tx) error {
-		done, err := tx.ExecContext(ctx, "UPDATE intents SET attempts = attempts + 1, last_error = ? WHERE id = ? AND state = 'open'", lastError, intentID)
+		done, err := tx.ExecContext(ctx, "UPDATE intents SET attempts = attempts + 1, last_error = ? WHERE id = ? AND state = 'open'", bounded(lastError), intentID)
 		if err != nil {
 			return err
 		}

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Log appends entries; a zero At means now. The oldest beyond the bound (WithLogBound) are dropped from time to time.
+// Log appends entries; a zero At means now, a message is cut at 16 KiB. The oldest beyond the bound (WithLogBound) are dropped from time to time.
 func (s *Store) Log(ctx context.Context, entries ...Entry) error {
 	return s.write(ctx, "log", normal, func(ctx context.Context, tx *sql.Tx) error { return s.putEntries(ctx, tx, entries) })
 }
@@ -17,7 +17,7 @@ const trimEvery = 256
 func (s *Store) putEntries(ctx context.Context, tx *sql.Tx, entries []Entry) error {
 	for _, e := range entries {
 		made, err := tx.ExecContext(ctx, "INSERT INTO log (at, level, run, entity, shop_id, label, state, message) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-			s.orNow(e.At), e.Level, e.Run, e.Entity, e.ShopID, e.Label, e.State, e.Message)
+			s.orNow(e.At), e.Level, e.Run, e.Entity, e.ShopID, bounded(e.Label), e.State, bounded(e.Message))
 		if err != nil {
 			return err
 		}

@@ -266,7 +266,7 @@ func (s *Store) migrate(ctx context.Context) error {
 	return nil
 }
 
-// Check reads the whole file and says whether it is sound. It takes about a second per 500 MB.
+// Check reads the whole file and says whether it is sound.
 func (s *Store) Check(ctx context.Context) error {
 	var verdict string
 	if err := s.reader.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {

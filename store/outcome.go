@@ -92,7 +92,7 @@ func (s *Store) countOutcomes(ctx context.Context, condition string, args ...any
 	return counts, nil
 }
 
-// putOutcomes replaces outcomes. Since stays as it was while state and reason stay; a zero At means now.
+// putOutcomes replaces outcomes. Detail, Label and Answer are cut at 16 KiB. Since stays as it was while state and reason stay; a zero At means now.
 func (s *Store) putOutcomes(ctx context.Context, tx *sql.Tx, outcomes []Outcome) error {
 	for _, o := range outcomes {
 		at := s.orNow(o.At)
@@ -106,7 +106,7 @@ func (s *Store) putOutcomes(ctx context.Context, tx *sql.Tx, outcomes []Outcome)
 				since = CASE WHEN state = excluded.state AND reason = excluded.reason THEN since ELSE excluded.since END,
 				state = excluded.state, reason = excluded.reason, detail = excluded.detail, label = excluded.label, crm = excluded.crm,
 				sent = excluded.sent, answer = excluded.answer, attempts = excluded.attempts, run = excluded.run, at = excluded.at`,
-			o.Entity, o.ShopID, o.State, o.Reason, o.Detail, o.Label, o.CRM, o.Sent, o.Answer, o.Attempts, o.Run, since, at); err != nil {
+			o.Entity, o.ShopID, o.State, o.Reason, bounded(o.Detail), bounded(o.Label), o.CRM, o.Sent, bounded(o.Answer), o.Attempts, o.Run, since, at); err != nil {
 			return err
 		}
 	}

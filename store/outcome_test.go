@@ -1,8 +1,10 @@
 package store_test
 
 import (
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"cartiger/store"
 )
@@ -71,4 +73,29 @@ func TestHeldAndFailedRecordsCanBeListed(t *testing.T) {
 		store.Customer: {Created: 1, Unchanged: 1}, store.Order: {Held: 1, Failed: 1, Updated: 1},
 	})
 	same(t, must[map[store.Entity]store.Counts](t)(s.CountRun(ctx, 1)), map[store.Entity]store.Counts{store.Customer: {Created: 1, Unchanged: 1}})
+}
+
+func TestAHugeAnswerDoesNotFillTheDisk(t *testing.T) {
+	s, ctx := open(t, file(t)), t.Context()
+	page := strings.Repeat("<p>é</p>", 1<<17)
+	ids := must[[][]int64](t)(s.Intend(ctx, [][]store.Intent{chain(store.Order, 1)}))
+	check(t, s.Attempted(ctx, ids[0][0], page))
+	run := must[store.Run](t)(s.StartRun(ctx, store.Run{Kind: "orders", Message: page}))
+	check(t, s.Complete(ctx, store.Completion{
+		Outcomes: []store.Outcome{{Entity: store.Order, ShopID: 1, State: store.Failed, Answer: page, Detail: page, Label: page}},
+		Entries:  []store.Entry{{Message: page, Label: page}},
+	}))
+	o, _, err := s.Outcome(ctx, store.Order, 1)
+	check(t, err)
+	e := must[[]store.Entry](t)(s.Entries(ctx, store.Filter{}))[0]
+	r, _, err := s.LastRun(ctx, run.Kind)
+	check(t, err)
+	in := must[[]store.Intent](t)(s.OpenIntents(ctx))[0]
+	for name, text := range map[string]string{
+		"answer": o.Answer, "detail": o.Detail, "label": o.Label, "message": e.Message, "entry's label": e.Label, "run's message": r.Message, "last error": in.LastError,
+	} {
+		if len(text) > 16<<10 || len(text) < 16<<10-8 || !utf8.ValidString(text) || !strings.HasSuffix(text, "…") {
+			t.Errorf("the %s is kept with %d bytes", name, len(text))
+		}
+	}
 }

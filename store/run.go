@@ -48,7 +48,7 @@ func (s *Store) StartRun(ctx context.Context, r Run) (Run, error) {
 func (r Run) columns() []any {
 	return []any{
 		r.Kind, r.State, r.Who, millis(r.Started), millis(r.Beat), millis(r.Ended), r.Total, r.Created, r.Updated, r.Unchanged, r.Held, r.Failed,
-		r.Cursor, r.Options, r.Message, r.Workers, r.ShopRequests, r.CRMRequests, r.Closed,
+		r.Cursor, r.Options, bounded(r.Message), r.Workers, r.ShopRequests, r.CRMRequests, r.Closed,
 	}
 }
 

@@ -42,7 +42,7 @@ func (s *Store) trouble(err error) error {
 		p.Message = fmt.Sprintf("%s is damaged", s.path)
 		p.Cure = fmt.Sprintf("mv %s aside (with -wal and -shm), then restore a backup or run `cartiger rebuild`, which makes a new one from shop and CRM", quote(s.path))
 	case isLite && (lite.Code == sqlite3.ErrReadonly || lite.Code == sqlite3.ErrPerm || lite.Code == sqlite3.ErrCantOpen || lite.Code == sqlite3.ErrAuth),
-		errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		errors.Is(err, fs.ErrPermission), errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.EROFS), errors.Is(err, syscall.ENOTDIR):
 		p.Kind, p.Code = problem.Invalid, "read-only"
 		p.Message = fmt.Sprintf("%s cannot be opened for writing", s.path)
 		p.Cure = fmt.Sprintf("make the file and its folder writable for this user (ls -ld %s), or name another file with --state FILE", quote(filepath.Dir(s.path)))

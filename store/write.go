@@ -166,6 +166,19 @@ func (w *where) page(limit, offset int) string {
 	return fmt.Sprintf(" LIMIT %d OFFSET %d", limit, max(offset, 0))
 }
 
+// maxText bounds a text that a server had a part in, in bytes. An HTML page instead of an answer, once for each of
+// 50,000 records, must not fill the disk.
+const maxText = 16 << 10
+
+// bounded cuts a text that is too long, between two characters.
+func bounded(text string) string {
+	if len(text) <= maxText {
+		return text
+	}
+	const rest = "…"
+	return strings.ToValidUTF8(text[:maxText-len(rest)], "") + rest
+}
+
 func (s *Store) now() time.Time { return s.options.clock().UTC() }
 
 // millis is how a time is kept: UTC, unix milliseconds, 0 for the zero time.
