@@ -78,7 +78,7 @@ func (v *activity) logRows(a *app, w int) []row {
 	return rows
 }
 
-var runColumns = []column{{w: 20}, {w: 16}, {w: 11}, {}, {w: 18, from: 70}}
+var runColumns = []column{{w: 20}, {w: 16}, {w: 11}, {}, {w: 24, from: paneWidth}}
 
 func (v *activity) runRows(a *app, w int) []row {
 	if len(v.runs) == 0 {
@@ -151,9 +151,12 @@ func (v *activity) pane(a *app) []row {
 	}
 	if e, ok := v.entry(a); ok {
 		return []row{
-			heading(e.At.Local().Format("2006-01-02 15:04:05")), {},
+			heading(e.At.Local().Format("2006-01-02 15:04:05")),
+			{},
 			{line: line{{e.Label, strong}, {"  " + string(e.State), stateTone(e.State)}}},
-			prose(plain, e.Message), {}, prose(faint, "enter shows the record and its writes."),
+			prose(plain, e.Message),
+			{},
+			prose(faint, "enter shows the record and its writes."),
 		}
 	}
 	return a.recordPane(v.grid.cursor)

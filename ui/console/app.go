@@ -88,7 +88,9 @@ func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
 		a.w, a.h = msg.Width, msg.Height
+		a.traffic.free = true
 	case tea.KeyMsg:
+		a.traffic.free = true
 		cmd = a.keys(msg)
 	case event:
 		cmd = msg.apply(a)
@@ -347,7 +349,7 @@ func (a *app) quit() tea.Cmd {
 	}
 	for _, kind := range kinds {
 		if a.own[kind] != nil {
-			rows = append(rows, prose(plain, kindTitle(kind)+" runs in this window. Quitting stops it cleanly: records in flight are finished, what is done is saved, and it can go on later."))
+			rows = append(rows, prose(plain, runName(kind)+" runs in this window. Quitting stops it cleanly: records in flight are finished, what is done is saved, and it can go on later."))
 		}
 	}
 	if len(rows) == 0 {
@@ -364,7 +366,9 @@ func (a *app) leave() tea.Cmd {
 	for _, run := range a.own {
 		run.cancel()
 	}
-	a.say(plain, "Stopping: records in flight are being finished ...")
+	if len(a.own) > 0 {
+		a.say(plain, "Stopping: records in flight are being finished ...")
+	}
 	return nil
 }
 
@@ -522,8 +526,11 @@ func (a *app) tabs() string {
 		on          place
 		full, short string
 	}{
-		{onDetails, "1 Details", "1 Details"}, {onConnection, "2 Connection", "2 Connect"},
-		{onConfiguration, "3 Configuration", "3 Config"}, {onExport, "4 Export", "4 Export"}, {onActivity, "a Activity", "a Activity"},
+		{onDetails, "1 Details", "1 Details"},
+		{onConnection, "2 Connection", "2 Connect"},
+		{onConfiguration, "3 Configuration", "3 Config"},
+		{onExport, "4 Export", "4 Export"},
+		{onActivity, "a Activity", "a Activity"},
 	}
 	l := line{{" ", plain}}
 	if a.w >= fullWidth {

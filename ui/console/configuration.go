@@ -256,7 +256,7 @@ func (c *configuration) currencyRow(a *app, r engine.CurrencyRow, w int) row {
 	return row{id: id, line: columns(w-2, cols, crm, span{"=>", faint}, span{shopName, plain}, span{rate, faint}, state)}
 }
 
-var stateColumns = []column{{w: 30}, {w: 18}, {w: 18}, {from: 70}}
+var stateColumns = []column{{w: 28}, {w: 17}, {w: 17}, {from: 70}}
 
 func stateID(s engine.StateRow) string { return "state:" + strconv.FormatInt(s.ShopState, 10) }
 
@@ -289,13 +289,13 @@ func (c *configuration) stateRows(a *app, w int) []row {
 		}
 		name := span{padLeft(strconv.FormatInt(s.ShopState, 10), 2) + " " + s.Name, plain}
 		if a.ed != nil && (a.ed.row == id || a.ed.row == id+"/invoice") {
-			l := columns(30, []column{{w: 30}}, name).and(span{"  ", plain})
-			indent := 32
+			l := columns(28, stateColumns[:1], name).and(span{"  ", plain})
+			indent := 30
 			if a.ed.row == id {
-				l = l.and(a.ed.field(&a.th, 18)...).and(span{"  " + m.InvoiceStatus, plain})
+				l = l.and(a.ed.field(&a.th, 17)...).and(span{"  " + m.InvoiceStatus, plain})
 			} else {
-				l = l.and(span{pad(clean(m.SOStatus), 18) + "  ", plain}).and(a.ed.field(&a.th, 18)...)
-				indent += 20
+				l = l.and(span{pad(clean(m.SOStatus), 17) + "  ", plain}).and(a.ed.field(&a.th, 17)...)
+				indent += 19
 			}
 			rows = append(rows, row{id: id, line: l})
 			rows = append(rows, a.ed.list(indent)...)
@@ -633,9 +633,11 @@ func (c *configuration) pane(a *app) []row {
 	if s, ok := c.state(); ok {
 		m := c.mapped(a, s)
 		rows := []row{
-			heading(fmt.Sprintf("State %d %s", s.ShopState, s.Name)), {},
+			heading(fmt.Sprintf("State %d %s", s.ShopState, s.Name)),
+			{},
 			{line: line{{pad("sales order", 12), faint}, {m.SOStatus, plain}}},
-			{line: line{{pad("invoice", 12), faint}, {m.InvoiceStatus, plain}}}, {},
+			{line: line{{pad("invoice", 12), faint}, {m.InvoiceStatus, plain}}},
+			{},
 		}
 		if s.Invoice {
 			rows = append(rows, prose(plain, "An order that enters this state gets its invoice."))

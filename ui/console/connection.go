@@ -179,9 +179,10 @@ func (a *app) settingRow(setting, name, help string, w int) []row {
 	if env := a.fromEnvironment(setting); env != "" {
 		help = "from " + env
 	}
+	// The word of help stands in a column of its own, or at the right edge where it would not fit there.
 	used := width(l.String())
-	if room := w - 4 - max(used, 20+vw+2); room >= width(help) && help != "" {
-		l = l.and(span{strings.Repeat(" ", max(0, 20+vw+2-used)) + help, faint})
+	if at := max(used+2, min(20+vw+4, w-2-width(help))); help != "" && at+width(help) <= w-2 {
+		l = l.and(span{strings.Repeat(" ", at-used) + help, faint})
 	}
 	rows := []row{{id: id, line: l}}
 	if a.ed != nil && a.ed.row == id && a.ed.listed {
@@ -434,17 +435,15 @@ func missingWords(a *app) string {
 			names = append(names, title(name))
 		}
 	}
-	if len(names) == 0 {
+	switch n := len(names); {
+	case n == 0:
 		return "save the connection first"
+	case n == 1:
+		return names[0] + " is still empty"
+	case n > 2:
+		return fmt.Sprintf("%s, %s and %d more are still empty", names[0], names[1], n-2)
 	}
-	return strings.Join(names, ", ") + plainVerb(len(names))
-}
-
-func plainVerb(n int) string {
-	if n == 1 {
-		return " is still empty"
-	}
-	return " are still empty"
+	return names[0] + " and " + names[1] + " are still empty"
 }
 
 // edit opens the editor of a mandatory field's default, by its type.
@@ -659,8 +658,10 @@ func (c *connection) pane(a *app) []row {
 	}
 	if f, ok := c.field(); ok {
 		rows := []row{
-			heading(f.Module + " " + f.Label), {},
-			prose(plain, "The CRM refuses a record of "+f.Module+" in which "+f.Field+" is empty. The default is used whenever the shop has no value for it."), {},
+			heading(f.Module + " " + f.Label),
+			{},
+			prose(plain, "The CRM refuses a record of "+f.Module+" in which "+f.Field+" is empty. The default is used whenever the shop has no value for it."),
+			{},
 		}
 		if f.Source != "" {
 			rows = append(rows, prose(plain, "Filled "+f.Source+"."))

@@ -106,10 +106,8 @@ func Run(ctx context.Context, e Engine, o Options) error {
 		return runPlain(ctx, a, o, signals)
 	}
 
-	program := tea.NewProgram(a,
-		tea.WithInput(o.In), tea.WithOutput(meterOf(o.Out, a.traffic)), tea.WithAltScreen(),
-		tea.WithoutSignalHandler(), tea.WithFPS(framesPerSecond))
-	restore := term.Keep(o.Out)
+	program := a.program(o)
+	restore := term.Keep(o.In)
 	ended := make(chan error, 1)
 	go func() {
 		_, err := program.Run()
@@ -137,6 +135,12 @@ func Run(ctx context.Context, e Engine, o Options) error {
 		restore() // the terminal is frozen: at least its settings are as they were
 	}
 	return reason
+}
+
+func (a *app) program(o Options) *tea.Program {
+	return tea.NewProgram(a,
+		tea.WithInput(o.In), tea.WithOutput(meterOf(o.Out, a.traffic)), tea.WithAltScreen(),
+		tea.WithoutSignalHandler(), tea.WithFPS(framesPerSecond))
 }
 
 const (

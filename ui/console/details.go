@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
 	"github.com/dustin/go-humanize"
@@ -15,11 +16,13 @@ import (
 
 // details is tab 1: the checks with their cures, and what became of the shop's records.
 type details struct {
-	grid   grid
-	status engine.Status
-	known  bool // a status is there, asked or remembered
-	asked  bool // shop and CRM were asked by this console
-	asking bool
+	grid      grid
+	status    engine.Status
+	known     bool // a status is there, asked or remembered
+	asked     bool // shop and CRM were asked by this console
+	asking    bool
+	counts    map[store.Entity]store.Counts // of the table as it is shown
+	countedAt time.Time
 }
 
 // statusEvent brings a status: from the state file, or asked of shop and CRM.
@@ -62,7 +65,7 @@ func (e statusEvent) apply(a *app) tea.Cmd {
 		a.export.checking = false
 		a.fail("ask shop and CRM", e.err)
 		return nil
-	case e.asked || !d.asked || len(e.status.Checks) == 0:
+	case e.asked || !d.asked:
 		d.status, d.known = e.status, true
 		d.asked = d.asked || e.asked
 	default:
@@ -153,6 +156,9 @@ func (d *details) rows(a *app, w int) []row {
 		return append(rows, row{line: toned(faint, "  reading the state file ...")})
 	}
 	for _, c := range d.status.Checks {
+		if c.ID == "following" {
+			c.Text = following(a)
+		}
 		rows = append(rows, row{id: "check:" + c.ID, line: columns(w-2, checkColumns, span{c.Title, plain}, levelWord(c.Level), span{c.Text, plain})})
 	}
 	heads := []span{{"", faint}, {"in shop", faint}, {"linked", faint}, {"pending", faint}, {"held", faint}, {"failed", faint}, {"last run", faint}}
@@ -163,6 +169,18 @@ func (d *details) rows(a *app, w int) []row {
 			trouble(s.Held, warn), trouble(s.Failed, bad), span{s.LastRun, faint})})
 	}
 	return rows
+}
+
+// following says who runs what now; the check itself is as old as the last question.
+func following(a *app) string {
+	run, active := a.live.running()
+	switch {
+	case !active:
+		return "stopped"
+	case run.Kind == "watch":
+		return "running: " + run.Who
+	}
+	return "stopped; " + strings.ToLower(kindTitle(run.Kind)) + " run by " + run.Who
 }
 
 // trouble shows a count that should be zero.

@@ -14,6 +14,7 @@ type dialog struct {
 	rows  []row
 	top   int
 	at    place
+	busy  bool                 // a page that is still being made
 	run   func(a *app) tea.Cmd // what y does
 	left  func(a *app) tea.Cmd // what leaving the question without y does; nil = nothing
 	also  map[action]func(a *app) tea.Cmd

@@ -4,8 +4,10 @@ import (
 	"context"
 	"flag"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,7 +15,9 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 	"github.com/charmbracelet/x/ansi"
 	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
 
+	"cartiger/store"
 	"cartiger/ui/term"
 )
 
@@ -44,6 +48,7 @@ func sit(t *testing.T, f *fake, cols, rows int, script func(p *person)) {
 func sitWith(t *testing.T, f *fake, s setup, script func(p *person)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
+		f.now = time.Now
 		jobs := newJobs(t.Context())
 		o := Options{State: f, Who: me, Now: time.Now, Environ: func(name string) string { return s.env[name] }}.complete(f)
 		p := &person{t: t, fake: f, inbox: make(chan tea.Msg, 4096)}
@@ -206,6 +211,16 @@ func (p *person) seeLine(texts ...string) *person {
 	return p
 }
 
+// lineWith is the first line that holds a text.
+func (p *person) lineWith(text string) string {
+	for l := range strings.SplitSeq(p.screen(), "\n") {
+		if strings.Contains(l, text) {
+			return l
+		}
+	}
+	return ""
+}
+
 // dontSee fails if the screen shows one of the texts.
 func (p *person) dontSee(texts ...string) *person {
 	p.t.Helper()
@@ -275,7 +290,23 @@ func golden(t *testing.T, name, got string) {
 func TestMain(m *testing.M) {
 	// Times on the screens are local ones: one zone for every machine.
 	time.Local = time.UTC
-	os.Exit(m.Run())
+	if os.Getenv("CONSOLE_UNDER_TEST") != "" {
+		os.Exit(underTest())
+	}
+	// The runtime's signal goroutine must not start inside a test's bubble.
+	ch := make(chan os.Signal, 1)
+	signal.Notify(ch, syscall.SIGUSR2)
+	signal.Stop(ch)
+	goleak.VerifyTestMain(m)
 }
 
-var _ = context.Background
+// counting counts how often the state file is read.
+type counting struct {
+	State
+	n int
+}
+
+func (c *counting) CountOutcomes(ctx context.Context) (map[store.Entity]store.Counts, error) {
+	c.n++
+	return c.State.CountOutcomes(ctx)
+}

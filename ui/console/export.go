@@ -103,7 +103,15 @@ func (x *exports) rows(a *app, w int) []row {
 		rows = append(rows, r)
 		if active && running.Kind == kind {
 			rows = append(rows, x.progress(a, running, w)...)
+		} else if run, open := x.unfinished[kind]; open && a.own[kind] == nil {
+			for _, s := range wrap(unfinishedSentence(run), w-4) {
+				rows = append(rows, row{kids: true, line: toned(warn, " "+s)})
+			}
 		}
+	}
+	if active && running.Kind == retryKind {
+		rows = append(rows, row{line: line{{" " + pad(kindTitle(retryKind), 18) + "  ", plain}, {"running", good}}})
+		rows = append(rows, x.progress(a, running, w)...)
 	}
 	if levels := a.live.shownLevels(w - 15); active || slices.Max(levels) > 0 {
 		rows = append(rows, row{}, row{line: line{{fmt.Sprintf("last %d s   ", len(levels)), faint}, {a.th.spark(levels), bar}}})
@@ -149,7 +157,7 @@ func (x *exports) stateOf(a *app, kind string) (span, string) {
 		return span{"stopped", plain}, "w carries over what changes in the shop"
 	}
 	if run, open := x.unfinished[kind]; open {
-		return span{"unfinished", warn}, unfinishedWords(run) + ": e goes on"
+		return span{"unfinished", warn}, unfinishedWords(run)
 	}
 	if x.closed[kind] {
 		return span{"closed", plain}, "exported " + day(last.Ended, a.opt.Now()) + "; that can be done once"
@@ -168,7 +176,7 @@ func (x *exports) stateOf(a *app, kind string) (span, string) {
 	case kind == "customers":
 		return ready, "can be exported once"
 	case ran && last.State == store.Finished:
-		return ready, "last " + day(last.Ended, a.opt.Now()) + ": " + counted(last.Counts)
+		return ready, day(last.Ended, a.opt.Now()) + ": " + counted(last.Counts)
 	case n >= 0:
 		return ready, number(n) + " to look at; known codes are left alone"
 	}
@@ -181,6 +189,10 @@ func unfinishedWords(run store.Run) string {
 		total = number(run.Total)
 	}
 	return number(run.Sum()) + " of " + total
+}
+
+func unfinishedSentence(run store.Run) string {
+	return "The previous export isn't finished yet: " + unfinishedWords(run) + ". e goes on, d shows what is left."
 }
 
 // counted says the outcomes that there are.
@@ -385,12 +397,12 @@ func (a *app) busy() string {
 			if run.Kind == "watch" {
 				how = "w stops it"
 			}
-			return kindTitle(run.Kind) + " runs already: " + how + "."
+			return runName(run.Kind) + " runs already: " + how + "."
 		}
-		return fmt.Sprintf("%s runs since %s by %s: p and x ask it to pause or stop.", kindTitle(run.Kind), run.Started.Local().Format("15:04:05"), run.Who)
+		return fmt.Sprintf("%s runs %s since %s: p asks to pause, x to stop.", run.Who, strings.ToLower(kindTitle(run.Kind)), run.Started.Local().Format("15:04:05"))
 	}
 	for _, kind := range slices.Sorted(maps.Keys(a.own)) {
-		return kindTitle(kind) + " runs already."
+		return runName(kind) + " runs already."
 	}
 	return ""
 }
@@ -513,7 +525,7 @@ func (e endedEvent) apply(a *app) tea.Cmd {
 	own := a.own[e.kind]
 	delete(a.own, e.kind)
 	stopped := own != nil && own.stopping
-	name := kindTitle(e.kind)
+	name := runName(e.kind)
 	counts := store.Counts{Created: e.summary.Created, Updated: e.summary.Updated, Unchanged: e.summary.Unchanged, Held: e.summary.Held, Failed: e.summary.Failed}
 	switch {
 	case a.leaving:
@@ -524,15 +536,15 @@ func (e endedEvent) apply(a *app) tea.Cmd {
 		}
 		a.say(plain, words)
 	case e.err != nil:
-		a.fail("finish: "+strings.ToLower(name), e.err)
+		a.fail("finish "+strings.ToLower(name[:1])+name[1:], e.err)
 	case e.kind == "watch":
 		a.say(plain, name+" has ended.")
 	case e.summary.State == string(store.Stopped):
 		a.say(plain, name+" was stopped: e goes on where it stopped.")
 	case counts.Held+counts.Failed > 0:
-		a.say(warn, name+" done: "+counted(counts)+". The list below says why.")
+		a.say(warn, name+" is done: "+counted(counts)+". The list below says why.")
 	default:
-		a.say(good, name+" done: "+counted(counts)+".")
+		a.say(good, name+" is done: "+counted(counts)+".")
 	}
 	return tea.Batch(a.export.look(a), a.details.read(a))
 }
@@ -560,7 +572,7 @@ func (x *exports) preview(a *app, kind string) (tea.Cmd, string) {
 	ctx, cancel := context.WithCancel(a.jobs.ctx)
 	x.previewing = cancel
 	a.dlg = &dialog{
-		title: "Preview of " + strings.ToLower(kindTitle(kind)), at: inPage,
+		title: "Preview of " + strings.ToLower(kindTitle(kind)), at: inPage, busy: true,
 		rows: []row{prose(faint, "asking shop and CRM what would be written; nothing is written. esc leaves.")},
 		left: func(*app) tea.Cmd { cancel(); return nil },
 	}
@@ -612,7 +624,7 @@ func (e previewedEvent) apply(a *app) tea.Cmd {
 		}
 		rows = append(rows, row{line: line{{pad(clean(p.Label), 24) + "  ", plain}, {pad(string(p.State), 9), stateTone(p.State)}, {"  " + what, plain}}})
 	}
-	a.dlg.rows, a.dlg.top = rows, 0
+	a.dlg.rows, a.dlg.top, a.dlg.busy, a.dlg.left = rows, 0, false, nil
 	return nil
 }
 
@@ -669,14 +681,9 @@ func (x *exports) hint(a *app) note {
 }
 
 func (x *exports) situation(a *app) note {
-	if kind, ok := x.kind(); ok {
-		if run, open := x.unfinished[kind]; open && a.busy() == "" {
-			return note{warn, "The previous export isn't finished yet: " + unfinishedWords(run) + ". e goes on, d shows what is left."}
-		}
-	}
 	if run, active := a.live.running(); active {
 		if a.own[run.Kind] == nil {
-			return note{plain, kindTitle(run.Kind) + " is run by " + run.Who + ": p and x ask it to pause or stop."}
+			return note{plain, "Run by " + run.Who + ": p asks it to pause, x to stop."}
 		}
 		if run.State == store.Paused {
 			return note{warn, "Paused: p lets it go on, x stops it."}

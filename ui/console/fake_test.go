@@ -256,6 +256,7 @@ func (f *fake) Export(ctx context.Context, kind string, o engine.ExportOptions) 
 	pause := time.Second / time.Duration(f.perSecond)
 	for {
 		if !sleep(ctx, pause) {
+			time.Sleep(200 * time.Millisecond) // records in flight end
 			return f.end(at, store.Stopped), nil
 		}
 		f.mu.Lock()
@@ -430,7 +431,7 @@ var errGone = errors.New("database is locked")
 
 // newFake is an installation that has been at work for a while.
 func newFake() *fake {
-	f := &fake{now: time.Now, fail: map[string]error{}, counts: map[store.Entity]store.Counts{}, perSecond: 86}
+	f := &fake{now: func() time.Time { return clock }, fail: map[string]error{}, counts: map[store.Entity]store.Counts{}, perSecond: 86}
 	f.saved = map[string]string{
 		engine.CRMURL: "https://crm.example.test/", engine.CRMUser: "admin", engine.CRMKey: "s3cr3tAccessKey",
 		engine.ShopURL: "https://shop.example.test/", engine.ShopKey: strings.Repeat("K", 32),

@@ -88,6 +88,7 @@ func typedField(row, value string, f engine.MandatoryField) *editor {
 		ed := typing(row, strings.TrimPrefix(value, "--None--"), false)
 		ed.allow = func(r rune, first bool) bool { return r >= '0' && r <= '9' || r == '.' || r == '-' && first }
 		ed.rule = "A number: digits, with a point before decimals, such as 12 or -3.50."
+		ed.hint = ed.rule
 		ed.check = func(v string) error {
 			if !numberShape.MatchString(v) {
 				return fmt.Errorf("%q is not a number. %s", v, ed.rule)

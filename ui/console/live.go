@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -24,13 +25,29 @@ func kindTitle(kind string) string {
 		return "Orders of the past"
 	case "watch":
 		return "Following the shop"
+	case retryKind:
+		return "Retrying"
 	}
 	return kind
+}
+
+// runName is how a kind is spoken of at the beginning of a sentence.
+func runName(kind string) string {
+	switch kind {
+	case "products", "customers":
+		return "The export of " + kind
+	case "orders":
+		return "The export of past orders"
+	case retryKind:
+		return "The retry"
+	}
+	return kindTitle(kind)
 }
 
 const (
 	fastPoll    = 250 * time.Millisecond // while something runs
 	slowPoll    = time.Second
+	slowCounts  = 2 * time.Second // the table of Details: its sums cost more than a run's row
 	keptEntries = 500
 	keptSeconds = 60  // of the rate, for the row of levels
 	maxTroubles = 300 // held and failed records shown; the filter and the command line reach the others
@@ -119,7 +136,7 @@ func (a *app) poll() tea.Cmd {
 			}
 		}
 		look(func() (err error) { l.holder, l.held, err = st.Holder(ctx); return err })
-		for _, kind := range kinds {
+		for _, kind := range append(slices.Clone(kinds), retryKind) {
 			look(func() error {
 				run, ok, err := st.LastRun(ctx, kind)
 				if ok {
@@ -196,8 +213,13 @@ func (e pollEvent) apply(a *app) tea.Cmd {
 		}
 	}
 	var cmds []tea.Cmd
-	if wasRead && wasRunning && !isRunning {
-		cmds = append(cmds, a.details.read(a), a.export.look(a))
+	ended := wasRead && wasRunning && !isRunning
+	if ended {
+		cmds = append(cmds, a.export.look(a))
+	}
+	if ended || a.at == onDetails && !maps.Equal(a.details.counts, l.counts) && l.at.Sub(a.details.countedAt) >= slowCounts {
+		a.details.counts, a.details.countedAt = l.counts, l.at
+		cmds = append(cmds, a.details.read(a))
 	}
 	return tea.Batch(append(cmds, tick)...)
 }

@@ -13,6 +13,7 @@ import (
 type traffic struct {
 	written atomic.Int64
 	seen    int64     // of written, already charged
+	free    bool      // a person has pressed a key: what was drawn since the last look is theirs
 	credit  int64     // bytes that progress may still cost
 	at      time.Time // of the last refill
 }
@@ -25,13 +26,15 @@ const (
 // allow says whether progress may be drawn now.
 func (t *traffic) allow(now time.Time) bool {
 	written := t.written.Load()
-	t.credit -= written - t.seen
-	t.seen = written
+	if !t.free {
+		t.credit -= written - t.seen
+	}
+	t.seen, t.free = written, false
 	if !t.at.IsZero() {
 		t.credit += int64(now.Sub(t.at).Seconds() * allowance)
 	}
 	t.at = now
-	t.credit = min(max(t.credit, -2*burst), burst)
+	t.credit = min(t.credit, burst)
 	return t.credit >= 0
 }
 

@@ -214,13 +214,13 @@ func (a *app) runKey(act action, cursor string) (tea.Cmd, string) {
 		if run.State == store.Paused {
 			request, words = "resume", "asked to go on."
 		}
-		return a.request(request, kindTitle(run.Kind)+" is "+words), ""
+		return a.request(request, runName(run.Kind)+" is "+words), ""
 	case stop:
 		if len(a.own) > 0 {
 			for kind, own := range a.own {
 				own.stopping = true
 				own.cancel()
-				a.say(plain, kindTitle(kind)+" stops: records in flight are being finished.")
+				a.say(plain, runName(kind)+" is stopping: records in flight are being finished.")
 			}
 			return nil, ""
 		}
@@ -229,9 +229,9 @@ func (a *app) runKey(act action, cursor string) (tea.Cmd, string) {
 		}
 		a.ask(question{
 			title: "Stop what another process runs?",
-			rows:  []row{prose(plain, kindTitle(run.Kind)+" is run by "+run.Who+" since "+run.Started.Local().Format("15:04:05")+". It finishes what is on its way and stops; nothing is lost.")},
+			rows:  []row{prose(plain, runName(run.Kind)+" is run by "+run.Who+" since "+run.Started.Local().Format("15:04:05")+". It finishes what is on its way and stops; nothing is lost.")},
 			run: func(a *app) tea.Cmd {
-				return a.request("stop", kindTitle(run.Kind)+" is asked to stop.")
+				return a.request("stop", runName(run.Kind)+" is asked to stop.")
 			},
 		})
 		return nil, ""

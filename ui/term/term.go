@@ -8,7 +8,6 @@
 package term
 
 import (
-	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -52,9 +51,10 @@ func Of(f *os.File, environ func(string) string) Facts {
 	return facts
 }
 
-// Keep remembers the settings of the terminal that w is, if it is one; calling what it returns puts them back.
-func Keep(w io.Writer) (restore func()) {
-	f, ok := w.(*os.File)
+// Keep remembers the settings of the terminal that a reader or writer is, if it is one; calling what it returns puts
+// them back.
+func Keep(file any) (restore func()) {
+	f, ok := file.(*os.File)
 	if !ok {
 		return func() {}
 	}

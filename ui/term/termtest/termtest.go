@@ -4,6 +4,7 @@ package termtest
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -148,6 +149,14 @@ func (x *Terminal) See(texts ...string) *Terminal {
 			}
 		}
 		return true
+	})
+}
+
+// SeeTimes waits until the screen shows a text at least n times: the second prompt of a dialogue of lines.
+func (x *Terminal) SeeTimes(n int, text string) *Terminal {
+	x.t.Helper()
+	return x.await(fmt.Sprintf("%d times see", n), []string{text}, func(screen string) bool {
+		return strings.Count(screen, text) >= n
 	})
 }
 

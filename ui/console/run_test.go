@@ -1,0 +1,248 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"cartiger/ui/term"
+	"cartiger/ui/term/termtest"
+)
+
+// underTest is the program that the tests below run in a real terminal: the console over the fake.
+func underTest() int {
+	f := newFake()
+	if os.Getenv("CONSOLE_UNDER_TEST") == "empty" {
+		f = emptyFake()
+	}
+	f.now = time.Now
+	err := Run(context.Background(), f, Options{State: f, Who: me})
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, d := range f.done {
+		if !strings.HasPrefix(d, "save") {
+			fmt.Println("did:", d)
+		}
+	}
+	var signalled Signalled
+	switch {
+	case errors.As(err, &signalled):
+		fmt.Println(err)
+		return 128 + int(signalled.Signal.(syscall.Signal))
+	case err != nil:
+		fmt.Println("error:", err)
+		return 1
+	}
+	return 0
+}
+
+func spawn(t *testing.T, cols, rows int, kind string, env ...string) *termtest.Terminal {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(append(os.Environ(), "CONSOLE_UNDER_TEST="+kind, "LANG=C.UTF-8"), env...)
+	return termtest.Start(t, cols, rows, cmd)
+}
+
+// figures are how far an export is, beside its bar.
+var figures = regexp.MustCompile(` [0-9,]+ / 1,607`)
+
+// The way of a person from the first start to a running export, in a real terminal of three sizes, with and without colours.
+func TestFromTheFirstStartToARunningExport(t *testing.T) {
+	for _, c := range []struct {
+		name       string
+		cols, rows int
+		env        []string
+	}{
+		{"80x24", 80, 24, nil}, {"120x40", 120, 40, nil}, {"60x16", 60, 16, nil}, {"no colour", 80, 24, []string{"NO_COLOR=1"}}, {"vt100", 80, 24, []string{"TERM=vt100"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			x := spawn(t, c.cols, c.rows, "empty", c.env...)
+			x.See("Nothing is set up yet")
+			x.Press("enter").Type("https://crm.example.test/").Press("enter").SeeLine("URL", "https://crm.example.test/", "*")
+			x.Press("down", "enter").Type("admin").Press("enter", "down", "enter").Type("TestAccessKey").See("[*************_").Press("enter")
+			x.Press("down", "enter").Type("https://shop.example.test/").Press("enter", "down", "enter").Type("ABCDEFGHIJKLMNOPQRSTUVWXYZ012345").Press("enter").See("5 unsaved changes *")
+			x.Press("t").See("1 CRM login ok").See("3 shop ok").See("Test ok")
+			x.Press("s").See("Save 5 changes?").Press("y").See("Link automatically").Press("n")
+			x.Press("3").See("Swiss Franc").Press("/").Type("swiss").Press("enter").See("> Swiss Franc").Press("enter").See("v]").Press("enter").SeeLine("Swiss Franc", "Franc suisse").Press("s").See("Save 1 change?").Press("y").See("by hand")
+			x.Press("4").See("Products").Press("e").See("Export products into the CRM?").Press("y").SeeLine("Products", "running").See("/ 1,607", "SKU_")
+			x.Gone(figures.FindString(x.Screen())) // the bar moves
+			x.Press("q").See("Quit?").Press("y")
+			if code := x.Ends(); code != 0 {
+				t.Errorf("exit code %d", code)
+			}
+			raw := x.Raw()
+			if !strings.Contains(raw, "did: link 21x3=4") || !strings.Contains(raw, "did: products stopped") {
+				t.Errorf("the engine was not asked for what was done:\n%s", x.Screen())
+			}
+			if strings.Contains(raw, "TestAccessKey") || strings.Contains(raw, "ABCDEFGH") {
+				t.Error("a key was written to the terminal")
+			}
+			if colored := strings.Contains(raw, "\x1b[1;36m"); colored != (c.env == nil) {
+				t.Errorf("colours: %v", colored)
+			}
+		})
+	}
+}
+
+// A terminal that cannot move its cursor gets lines.
+func TestADumbTerminalGetsLines(t *testing.T) {
+	x := spawn(t, 120, 60, "empty", "TERM=dumb")
+	x.See("Nothing is set up yet", "key:")
+	x.Type("enter 1\n").See("value (enter alone: (none)").Type("https://crm.example.test/\n").SeeLine("URL", "crm.example.test/ *")
+	x.Type("enter 2\n").Type("admin\n").SeeLine("User name", "admin *")
+	x.Type("enter 3\n").See("value, not shown").Type("TestAccessKey\n").SeeLine("Access key", "************* *")
+	x.Type("enter 4\n").Type("https://shop.example.test/\n").SeeLine("URL", "shop.example.test/ *")
+	x.Type("enter 5\n").SeeLine("key: enter 5").SeeTimes(2, "value, not shown").Type("ABCDEFGHIJKLMNOPQRSTUVWXYZ012345\n").SeeLine("Key", "******************************** *")
+	x.Type("t\n").See("1 CRM login ok", "3 shop ok", "Test ok")
+	x.Type("s\n").See("y or n:").Type("y\n").See("Link automatically").Type("n\n")
+	x.Type("3\n").See("Swiss Franc").Type("/swiss\n").Type("enter 1\n").See("4 Franc suisse").Type("4\n").See("changed *").Type("s\n").See("Save 1 change?").Type("y\n").See("Saved: 1 change.")
+	x.Type("4\n").See("Products").Type("e 1\n").See("Export products into the CRM?").Type("y\n").See("SKU_3 created Products 6x1003")
+	x.Type("x\n").See("is stopped").Type("q\n")
+	if code := x.Ends(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	raw := x.Raw()
+	if strings.Contains(raw, "\x1b") {
+		t.Error("a dumb terminal got escapes")
+	}
+	if strings.Contains(raw, "TestAccessKey") || strings.Contains(raw, "ABCDEFGH") {
+		t.Error("a key was echoed")
+	}
+}
+
+// A signal, or the loss of the terminal, stops what runs; records in flight end first.
+func TestSignalsStopARunningExportCleanly(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		end  func(x *termtest.Terminal)
+		code int
+	}{
+		{"SIGTERM", func(x *termtest.Terminal) { x.Signal(syscall.SIGTERM) }, 143},
+		{"SIGHUP", func(x *termtest.Terminal) { x.Signal(syscall.SIGHUP) }, 129},
+		{"SIGINT", func(x *termtest.Terminal) { x.Signal(syscall.SIGINT) }, 130},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			x := spawn(t, 80, 24, "1")
+			x.See("checked").Press("4", "e").See("Export products into the CRM?").Press("y").See("SKU_")
+			c.end(x)
+			if code := x.Ends(); code != c.code {
+				t.Errorf("exit code %d, want %d:\n%s", code, c.code, x.Screen())
+			}
+			if !strings.Contains(x.Raw(), "did: products stopped") {
+				t.Errorf("the export was not stopped:\n%s", x.Screen())
+			}
+			if !strings.Contains(x.Raw(), "\x1b[?1049l") {
+				t.Error("the screen was not given back")
+			}
+		})
+	}
+}
+
+func TestALostTerminalEndsTheConsole(t *testing.T) {
+	x := spawn(t, 80, 24, "1")
+	x.See("checked").Press("4", "e").See("Export products into the CRM?").Press("y").See("SKU_").HangUp()
+	if code := x.Ends(); code != 129 {
+		t.Errorf("exit code %d, want 129", code)
+	}
+}
+
+func TestTheWindowIsResized(t *testing.T) {
+	x := spawn(t, 80, 24, "1")
+	x.See("checked").Resize(120, 40).See("0 failed, 2 warnings").Press("3").See("In scripts: cartiger config set")
+	x.Resize(52, 14).See("cartiger needs 60x16, this is 52x14. q quits.").Resize(60, 16).See("[3 Config]").Press("q")
+	if code := x.Ends(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// onLine runs the whole console, with a renderer, on a line whose bytes are counted; time is the test's own.
+func onLine(t *testing.T, f *fake, cols, rows int, script func(keys func(string), written func() int64)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		f.now = time.Now
+		in, typed := io.Pipe()
+		out := &counter{}
+		o := Options{In: in, Out: out, State: f, Who: me, Environ: func(string) string { return "" }}.complete(f)
+		jobs := newJobs(t.Context())
+		a := newApp(f, o, jobs, term.Facts{UTF8: true, Color: true, Terminal: true})
+		program := a.program(o)
+		ended := make(chan error, 1)
+		go func() {
+			_, err := program.Run()
+			ended <- err
+		}()
+		program.Send(tea.WindowSizeMsg{Width: cols, Height: rows})
+		script(func(k string) {
+			_, _ = io.WriteString(typed, k)
+			time.Sleep(time.Second)
+		}, out.n.Load)
+		program.Quit()
+		_ = typed.Close()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		jobs.close()
+	})
+}
+
+type counter struct{ n atomic.Int64 }
+
+func (c *counter) Write(p []byte) (int, error) {
+	c.n.Add(int64(len(p)))
+	return len(p), nil
+}
+
+func TestALineIsNotFloodedWhileAnExportRuns(t *testing.T) {
+	for _, c := range []struct{ cols, rows, perSecond int }{{80, 24, 86}, {120, 40, 86}, {60, 16, 86}, {250, 70, 300}, {80, 24, 3}} {
+		f := newFake()
+		f.perSecond = c.perSecond
+		totals["orders"] = 1 << 30
+		onLine(t, f, c.cols, c.rows, func(keys func(string), written func() int64) {
+			for _, k := range []string{"4", "\x1b[B", "\x1b[B", "e", "\x15", "1999-01-01", "\r", "y"} {
+				keys(k)
+			}
+			time.Sleep(10 * time.Second) // the first screens are drawn, the burst is used up
+			const seconds = 30
+			for _, screen := range []string{"4", "a", "1"} {
+				keys(screen)
+				before := written()
+				time.Sleep(seconds * time.Second)
+				perSecond := (written() - before) / seconds
+				t.Logf("%dx%d at %d/s, screen %s: %d bytes a second", c.cols, c.rows, c.perSecond, screen, perSecond)
+				if perSecond > 1500 {
+					t.Errorf("%dx%d at %d/s, screen %s: %d bytes a second", c.cols, c.rows, c.perSecond, screen, perSecond)
+				}
+				if screen == "4" && perSecond < 100 {
+					t.Errorf("only %d bytes a second: progress is not shown", perSecond)
+				}
+			}
+		})
+	}
+}
+
+func TestAnIdleConsoleIsSilent(t *testing.T) {
+	onLine(t, newFake(), 120, 40, func(keys func(string), written func() int64) {
+		for _, screen := range []string{"1", "2", "3", "4", "a"} {
+			keys(screen)
+			before := written()
+			time.Sleep(60 * time.Second)
+			if n := written() - before; n > 120 {
+				t.Errorf("screen %s: %d bytes in a minute", screen, n)
+			}
+		}
+	})
+}
