@@ -256,18 +256,25 @@ func TestEightWorkersLoseNothing(t *testing.T) {
 
 func TestCloseWaitsForWhatWasTakenUp(t *testing.T) {
 	g, path := newGathered(), file(t)
-	s := open(t, path, store.WithFault(g.fault))
+	s := must[*store.Store](t)(store.Open(t.Context(), path, store.WithFault(g.fault)))
+	errs := make([]error, 20)
 	var done sync.WaitGroup
-	for id := range int64(20) {
-		done.Go(func() { check(t, s.Complete(t.Context(), outcome(id+1))) })
+	for i := range errs {
+		done.Go(func() { errs[i] = s.Complete(t.Context(), outcome(int64(i+1))) })
+		if i == 0 {
+			<-g.entered // it is being committed; the others queue up behind it
+		}
 	}
-	<-g.entered
-	for s.Waiting() < 19 {
+	for s.Waiting() < len(errs)-1 {
 		runtime.Gosched()
 	}
-	done.Go(func() { check(t, s.Close()) })
+	var closing error
+	done.Go(func() { closing = s.Close() })
 	close(g.open)
 	done.Wait()
+	for _, err := range append(errs, closing) {
+		check(t, err)
+	}
 	if c := must[map[store.Entity]store.Counts](t)(open(t, path).CountOutcomes(t.Context()))[store.Product]; c.Created != 20 {
 		t.Errorf("%d outcomes are on disk, want 20", c.Created)
 	}
@@ -277,12 +284,14 @@ func TestWhatTheCRMDidIsKeptAlthoughTheCallerGoes(t *testing.T) {
 	g := newGathered()
 	s := open(t, file(t), store.WithFault(g.fault))
 	ctx, cancel := context.WithCancel(t.Context())
+	var err error
 	var done sync.WaitGroup
-	done.Go(func() { check(t, s.Complete(ctx, outcome(1))) })
+	done.Go(func() { err = s.Complete(ctx, outcome(1)) })
 	<-g.entered
 	cancel()
 	close(g.open)
 	done.Wait()
+	check(t, err)
 	if _, found, err := s.Outcome(t.Context(), store.Product, 1); err != nil || !found {
 		t.Errorf("the outcome is lost: %v", err)
 	}
