@@ -163,14 +163,23 @@ func (e *Engine) ProposeCurrencies(ctx context.Context) ([]CurrencyStep, error) 
 	return proposeLinks(m), nil
 }
 
-// LinkCurrencies links automatically. A create whose answer is lost is looked up by its code before anything else.
+// LinkCurrencies links automatically. It takes the lease, because two processes would create a currency twice, and
+// waits for what a killed one left running before it reads the CRM's list.
 func (e *Engine) LinkCurrencies(ctx context.Context) ([]CurrencyStep, error) {
-	m, crm, err := e.bothMoney(ctx)
+	w, runCtx, err := e.begin(ctx, "currencies", store.Run{})
 	if err != nil {
 		return nil, err
 	}
-	return e.linkCurrencies(ctx, m, crm)
+	m, err := e.readMoney(runCtx, w.shop, w.crm)
+	var steps []CurrencyStep
+	if err == nil {
+		steps, err = e.linkCurrencies(runCtx, m, w.crm)
+	}
+	return steps, w.end(ctx, err)
 }
+
+// currencyCursor says that a currency is being created: its intent.
+const currencyCursor = "currency.creating"
 
 func (e *Engine) linkCurrencies(ctx context.Context, m money, crm CRM) ([]CurrencyStep, error) {
 	steps := proposeLinks(m)
@@ -179,6 +188,9 @@ func (e *Engine) linkCurrencies(ctx context.Context, m money, crm CRM) ([]Curren
 		own, _ := m.shopByID(s.ShopID)
 		switch s.Action {
 		case "create":
+			if err := e.store.SetCursor(ctx, currencyCursor, s.Code); err != nil {
+				return steps[:i], err
+			}
 			made, err := e.createCurrency(ctx, crm, m, own)
 			if err != nil {
 				return steps[:i], err
@@ -198,7 +210,7 @@ func (e *Engine) linkCurrencies(ctx context.Context, m money, crm CRM) ([]Curren
 			return steps[:i], err
 		}
 	}
-	return steps, nil
+	return steps, e.store.SetCursor(ctx, currencyCursor, "")
 }
 
 // createCurrency makes a currency in the CRM once: when the answer is lost the list is read again before a retry.
@@ -336,8 +348,8 @@ func (r *CurrencyRow) fill(s psapi.Currency, base int64) {
 	r.ShopDefault, r.Rate = s.ID == base, s.Rate.String()
 }
 
-// SetCurrencyLink links by hand: such a link survives automatic linking. Linking two different codes would write
-// orders in a wrong currency and is refused.
+// SetCurrencyLink links by hand: such a link survives automatic linking. The codes may differ, because people write
+// what they like into the CRM's list; the amounts are the shop's in any case.
 func (e *Engine) SetCurrencyLink(ctx context.Context, crmID string, shopID int64) error {
 	m, _, err := e.bothMoney(ctx)
 	if err != nil {

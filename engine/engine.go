@@ -228,10 +228,10 @@ type Difference struct {
 	Done   bool         `json:"done,omitempty"`
 }
 
-// ctxErr keeps the order of reasons: a cancelled context explains every error after it.
+// ctxErr keeps the order of reasons: why a context ended explains every error after it.
 func ctxErr(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
-		return ctx.Err()
+		return context.Cause(ctx)
 	}
 	return err
 }

@@ -210,14 +210,14 @@ func (w *work) exportProducts(ctx context.Context, o ExportOptions, carry carrie
 	if err != nil {
 		return err
 	}
-	products, err := readAll(ctx, w, w.shop.Products, psapi.Query{})
+	products, err := readAll(ctx, w, counted(w, w.shop.Products), psapi.Query{})
 	if err != nil {
 		return err
 	}
-	all := articles(products)
-	if o.Limit > 0 && len(all) > o.Limit {
-		all = all[:o.Limit]
+	if o.Limit > 0 && len(products) > o.Limit {
+		products = products[:o.Limit]
 	}
+	all := articles(products)
 	var todo []Article
 	total := int64(0)
 	for _, a := range all {
@@ -303,8 +303,8 @@ func (w *work) exportCustomers(ctx context.Context, o ExportOptions, carry carri
 	if err != nil {
 		return err
 	}
-	if o.Limit > 0 && len(people) > o.Limit {
-		people = people[:o.Limit]
+	if o.Limit > 0 {
+		people = firstCustomers(people, o.Limit)
 	}
 	done, err := w.settled(ctx, store.Customer)
 	if err != nil {
@@ -452,7 +452,7 @@ func (w *work) readable(module string) []string {
 
 // readPeople reads the shop's customers with their addresses and who has ordered, and gathers them by e-mail.
 func (w *work) readPeople(ctx context.Context) ([]Person, error) {
-	customers, err := readAll(ctx, w, w.shop.Customers, psapi.Query{Where: []psapi.Filter{{Field: "deleted", Op: psapi.Equal, Values: []string{"0"}}}})
+	customers, err := readAll(ctx, w, counted(w, w.shop.Customers), psapi.Query{Where: []psapi.Filter{{Field: "deleted", Op: psapi.Equal, Values: []string{"0"}}}})
 	if err != nil {
 		return nil, err
 	}
@@ -533,6 +533,26 @@ func readAll[T any](ctx context.Context, w *work, read func(context.Context, psa
 		}
 		q.After = page.Last
 	}
+}
+
+// counted lets the total grow while a resource is read, so that a person sees the run at work.
+func counted[T any](w *work, read func(context.Context, psapi.Query) (psapi.Page[T], error)) func(context.Context, psapi.Query) (psapi.Page[T], error) {
+	w.count.total.Store(0)
+	return func(ctx context.Context, q psapi.Query) (psapi.Page[T], error) {
+		page, err := read(ctx, q)
+		w.count.total.Add(int64(len(page.Items)))
+		return page, err
+	}
+}
+
+// firstCustomers keeps the first people until they are so many customers.
+func firstCustomers(people []Person, limit int) []Person {
+	for i, p := range people {
+		if limit -= len(p.Customers); limit <= 0 {
+			return people[:i+1]
+		}
+	}
+	return people
 }
 
 // reportBad lists the shop's unreadable records as failed, so that a person sees them.

@@ -39,7 +39,7 @@ func (w *work) exportOrders(ctx context.Context, o ExportOptions, carry carrier)
 		q.Since = psapi.Stamp(o.Since.In(a.zone).Add(-time.Second).Format(psapi.StampLayout))
 		q.DateAdds = true
 	}
-	orders, err := readAll(ctx, w, w.shop.Orders, q)
+	orders, err := readAll(ctx, w, counted(w, w.shop.Orders), q)
 	if err != nil {
 		return err
 	}

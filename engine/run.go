@@ -364,11 +364,11 @@ func (g *gate) wait(ctx context.Context) error {
 		closed := g.closed
 		g.mu.Unlock()
 		if closed == nil {
-			return ctx.Err()
+			return context.Cause(ctx)
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return context.Cause(ctx)
 		case <-closed:
 		}
 	}
