@@ -51,7 +51,7 @@ type selection struct {
 func (s *selection) flags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&s.entity, "entity", "", "only `ENTITY`: customer, product or order")
-	f.StringSliceVar(&s.states, "state", nil, "only in `STATE`: held, failed, created, updated, unchanged (default held and failed)")
+	f.StringSliceVar(&s.states, "only", nil, "only `OUTCOME`: held, failed, created, updated, unchanged (default held and failed)")
 	f.StringVar(&s.filter.Reason, "reason", "", "only with this `REASON`, such as currency, mandatory or rights")
 	f.StringVar(&s.filter.Text, "text", "", "only with `TEXT` in their name or reason")
 	f.Int64Var(&s.filter.ShopID, "id", 0, "only this shop `ID`")
@@ -81,7 +81,7 @@ func (s *selection) read() (store.Filter, error) {
 	}
 	for _, name := range s.states {
 		if !slices.Contains(states, store.State(name)) {
-			return f, misuse{&problem.Error{Kind: problem.Invalid, Where: "records", Field: "state", Message: "there is no state " + name, Cure: "Use held, failed, created, updated or unchanged."}}
+			return f, misuse{&problem.Error{Kind: problem.Invalid, Where: "records", Field: "only", Message: "there is no outcome " + name, Cure: "Use held, failed, created, updated or unchanged."}}
 		}
 		f.States = append(f.States, store.State(name))
 	}
