@@ -107,12 +107,12 @@ func (w *work) carryOrders(ctx context.Context, orders []psapi.Order, carry carr
 	if err != nil {
 		return err
 	}
-	var chains, alone []Chain
+	var chains []Chain
+	var alone []plannable
 	for _, o := range whole {
 		t := OrderTerms{
 			Settings: w.settings, Maps: a.maps, Factor: a.factor, RoundMode: a.shop.RoundMode, Products: products,
-			Wrapping: products[wrappingID], Remains: products[remainsID], Links: linked[o.ID],
-			Addon: w.draft.Modules[AddonModule].Createable,
+			Links: linked[o.ID], Addon: w.draft.Modules[AddonModule].Createable,
 		}
 		t.Currency, _ = a.money.linked(o.Currency)
 		for _, d := range o.Details {
@@ -120,12 +120,10 @@ func (w *work) carryOrders(ctx context.Context, orders []psapi.Order, carry carr
 				t.Held, t.Why = "product", why
 			}
 		}
-		var chain Chain
 		if order, registered := linked[o.ID][SalesOrder]; registered {
 			if t.Party, err = w.partyOfRegistered(ctx, o, order, linked[o.ID]); err != nil {
 				return err
 			}
-			chain = planOrderUpdate(o, t, w.draft)
 		} else {
 			if t.Party, err = w.partyOf(ctx, o, parties, carry); err != nil {
 				return err
@@ -133,10 +131,10 @@ func (w *work) carryOrders(ctx context.Context, orders []psapi.Order, carry carr
 			if why := heldParties[Fold(o.Buyer.Email)]; why != "" && o.Buyer.ID != 0 {
 				t.Held, t.Why = "customer", why
 			}
-			chain = planOrder(o, t, w.draft)
 		}
-		if slices.ContainsFunc(chain.Writes, func(w PlannedWrite) bool { return len(w.Write.ProductTaxes) > 0 }) {
-			alone = append(alone, chain)
+		p := plannable{o, t}
+		if chain := p.plan(w.draft); setsTaxes(chain) {
+			alone = append(alone, p)
 		} else {
 			chains = append(chains, chain)
 		}
@@ -144,10 +142,53 @@ func (w *work) carryOrders(ctx context.Context, orders []psapi.Order, carry carr
 	if _, err := carry(ctx, chains); err != nil {
 		return err
 	}
-	// Orders that set the tax of products go one by one: two of them may want different rates for one product.
-	for _, c := range alone {
-		if _, err := carry(ctx, []Chain{c}); err != nil {
+	// Orders that set the tax of products go one by one, each planned when the one before is written: two of them may
+	// want different rates for one product.
+	for _, p := range alone {
+		if err := w.readRates(ctx, p.order, products); err != nil {
 			return err
+		}
+		if _, err := carry(ctx, []Chain{p.plan(w.draft)}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// plannable is an order with all that its plan depends on.
+type plannable struct {
+	order ShopOrder
+	terms OrderTerms
+}
+
+// plan makes the chain of an order as its products are now.
+func (p plannable) plan(d Drafter) Chain {
+	p.terms.Wrapping, p.terms.Remains = p.terms.Products[wrappingID], p.terms.Products[remainsID]
+	if _, registered := p.terms.Links[SalesOrder]; registered {
+		return planOrderUpdate(p.order, p.terms, d)
+	}
+	return planOrder(p.order, p.terms, d)
+}
+
+func setsTaxes(c Chain) bool {
+	return slices.ContainsFunc(c.Writes, func(w PlannedWrite) bool { return len(w.Write.ProductTaxes) > 0 })
+}
+
+// readRates takes up the tax rates that the products of an order have by now.
+func (w *work) readRates(ctx context.Context, o ShopOrder, products map[int64]DocumentProduct) error {
+	ids := []int64{wrappingID, remainsID}
+	for _, d := range o.Details {
+		ids = append(ids, productID(d))
+	}
+	links, err := w.store.Links(ctx, store.Product, ids...)
+	if err != nil {
+		return err
+	}
+	for _, l := range links {
+		p, known := products[l.ShopID]
+		if tax := mirroredProduct(l).Tax; known && tax != nil && p.Product == l.CRMID {
+			p.Rate, p.Assigned = *tax, true
+			products[l.ShopID] = p
 		}
 	}
 	return nil
