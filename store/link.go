@@ -64,8 +64,8 @@ func (s *Store) CountLinks(ctx context.Context) (map[Entity]map[string]int64, er
 	return counts, nil
 }
 
-// SaveLinks sets links, replacing those of the same shop record and module. A zero At means now; an empty Key or
-// Mirrored keeps what is there.
+// SaveLinks sets links, replacing those of the same shop record and module. A zero At means now; an empty Key
+// keeps what is there, an empty Mirrored too while the link leads to the same CRM record.
 func (s *Store) SaveLinks(ctx context.Context, links []Link) error {
 	return s.write(ctx, "links", full, func(ctx context.Context, tx *sql.Tx) error { return s.putLinks(ctx, tx, links) })
 }
@@ -74,7 +74,7 @@ func (s *Store) putLinks(ctx context.Context, tx *sql.Tx, links []Link) error {
 	for _, l := range links {
 		if _, err := tx.ExecContext(ctx, `INSERT INTO links (entity, shop_id, module, crm_id, key, mirrored, at) VALUES (?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT DO UPDATE SET crm_id = excluded.crm_id, at = excluded.at,
-			key = CASE WHEN excluded.key = '' THEN key ELSE excluded.key END, mirrored = CASE WHEN excluded.mirrored = '' THEN mirrored ELSE excluded.mirrored END`,
+			key = CASE WHEN excluded.key = '' THEN key ELSE excluded.key END, mirrored = CASE WHEN excluded.mirrored = '' AND crm_id = excluded.crm_id THEN mirrored ELSE excluded.mirrored END`,
 			l.Entity, l.ShopID, l.Module, l.CRMID, l.Key, l.Mirrored, s.orNow(l.At)); err != nil {
 			return err
 		}

@@ -50,6 +50,18 @@ func TestLinksAreFoundFromEitherSide(t *testing.T) {
 	same(t, links(s.Links(ctx, store.Customer)), []store.Link{a, other, c})
 }
 
+func TestASavedLinkKeepsWhatTheCallerLeavesOpen(t *testing.T) {
+	s, ctx, at := open(t, file(t)), t.Context(), newClock().at
+	order := store.Link{Entity: store.Order, ShopID: 812, Module: "SalesOrder", CRMID: "11x5", Key: "PS-812", Mirrored: `{"total":"9.90"}`, At: at}
+	check(t, s.SaveLinks(ctx, []store.Link{order}))
+	check(t, s.SaveLinks(ctx, []store.Link{{Entity: store.Order, ShopID: 812, Module: "SalesOrder", CRMID: "11x5", At: at}}))
+	same(t, must[[]store.Link](t)(s.Links(ctx, store.Order)), []store.Link{order})
+	// What was written to one CRM record says nothing about another.
+	check(t, s.SaveLinks(ctx, []store.Link{{Entity: store.Order, ShopID: 812, Module: "SalesOrder", CRMID: "11x6", At: at}}))
+	order.CRMID, order.Mirrored = "11x6", ""
+	same(t, must[[]store.Link](t)(s.Links(ctx, store.Order)), []store.Link{order})
+}
+
 func TestLongListsAreReadWhole(t *testing.T) {
 	s, ctx := open(t, file(t)), t.Context()
 	const n = 1203
