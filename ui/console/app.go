@@ -382,7 +382,7 @@ func (a *app) interrupt() tea.Cmd {
 	return a.quit()
 }
 
-// stoppingEvent says that a signal has come: Run ends everything itself.
+// stoppingEvent says that the context has ended: Run stops everything itself.
 type stoppingEvent struct{}
 
 func (stoppingEvent) apply(a *app) tea.Cmd {

@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"sync"
 	"syscall"
 	"time"
@@ -83,15 +82,16 @@ type Options struct {
 	Now     func() time.Time // default time.Now
 }
 
-// Signalled is the error of a console that a signal has ended. What it ran has been stopped cleanly before.
+// Signalled is the reason of a context that a signal has ended, and the error of a console whose terminal is gone.
 type Signalled struct{ Signal os.Signal }
 
 // Error names the signal.
 func (s Signalled) Error() string { return "ended by a signal: " + s.Signal.String() }
 
-// Run shows the console until the person quits, the context ends or a signal arrives. It returns nil when the person
-// quit, Signalled after a signal (a lost terminal counts as SIGHUP) and the context's cause when that ended. In each
-// case the runs that it started have ended before it returns: records in flight are finished, the rest goes on next time.
+// Run shows the console until the person quits or the context ends. It returns nil when the person quit, the context's
+// cause when that ended (the command line ends it on a signal), and Signalled with SIGHUP when the terminal is gone. In
+// each case the runs that it started have ended before it returns: records in flight are finished, the rest goes on
+// next time.
 func Run(ctx context.Context, e Engine, o Options) error {
 	o = o.complete(e)
 	facts := o.facts()
@@ -99,11 +99,8 @@ func Run(ctx context.Context, e Engine, o Options) error {
 	defer jobs.close()
 	a := newApp(e, o, jobs, facts)
 
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT)
-	defer signal.Stop(signals)
 	if o.Plain || o.Environ("ACCESSIBLE") == "1" || facts.Terminal && facts.Dumb {
-		return runPlain(ctx, a, o, signals)
+		return runPlain(ctx, a, o)
 	}
 
 	program := a.program(o)
@@ -116,14 +113,10 @@ func Run(ctx context.Context, e Engine, o Options) error {
 	if !facts.Terminal {
 		go program.Send(tea.WindowSizeMsg{Width: o.Width, Height: o.Height})
 	}
-	var reason error
 	select {
 	case err := <-ended:
 		return endOf(err, a)
-	case s := <-signals:
-		reason = Signalled{s}
 	case <-ctx.Done():
-		reason = context.Cause(ctx)
 	}
 	// The runs end first, with the screen saying so; a terminal that takes no more output must not keep them.
 	go program.Send(stoppingEvent{})
@@ -134,7 +127,7 @@ func Run(ctx context.Context, e Engine, o Options) error {
 	case <-time.After(patience):
 		restore() // the terminal is frozen: at least its settings are as they were
 	}
-	return reason
+	return context.Cause(ctx)
 }
 
 func (a *app) program(o Options) *tea.Program {

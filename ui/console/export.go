@@ -109,8 +109,8 @@ func (x *exports) rows(a *app, w int) []row {
 			}
 		}
 	}
-	if active && running.Kind == retryKind {
-		rows = append(rows, row{line: line{{" " + pad(kindTitle(retryKind), 18) + "  ", plain}, {"running", good}}})
+	if active && slices.Contains(otherKinds, running.Kind) {
+		rows = append(rows, row{line: line{{" " + pad(kindTitle(running.Kind), 18) + "  ", plain}, {"running", good}}})
 		rows = append(rows, x.progress(a, running, w)...)
 	}
 	if levels := a.live.shownLevels(w - 15); active || slices.Max(levels) > 0 {

@@ -14,6 +14,9 @@ import (
 // kinds are the runs there are, in the order of the Export screen.
 var kinds = []string{"products", "customers", "orders", "watch"}
 
+// otherKinds run as well, and are shown while they do.
+var otherKinds = []string{retryKind, "verify"}
+
 // kindTitle is how people read a kind.
 func kindTitle(kind string) string {
 	switch kind {
@@ -27,6 +30,8 @@ func kindTitle(kind string) string {
 		return "Following the shop"
 	case retryKind:
 		return "Retrying"
+	case "verify":
+		return "Verifying"
 	}
 	return kind
 }
@@ -136,7 +141,7 @@ func (a *app) poll() tea.Cmd {
 			}
 		}
 		look(func() (err error) { l.holder, l.held, err = st.Holder(ctx); return err })
-		for _, kind := range append(slices.Clone(kinds), retryKind) {
+		for _, kind := range slices.Concat(kinds, otherKinds) {
 			look(func() error {
 				run, ok, err := st.LastRun(ctx, kind)
 				if ok {

@@ -19,8 +19,8 @@ type traffic struct {
 }
 
 const (
-	allowance = 1400 // bytes a second for progress; design: about 1.5 kB/s
-	burst     = 1400 // credit never grows beyond
+	allowance = 1300 // bytes a second for progress; with the keys of a person it stays at about 1.5 kB/s
+	burst     = 600  // credit never grows beyond
 )
 
 // allow says whether progress may be drawn now.

@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 
 	tea "github.com/charmbracelet/bubbletea"
-	xterm "github.com/charmbracelet/x/term"
 
 	"cartiger/ui/term"
 )
@@ -48,18 +46,18 @@ type typedLine struct {
 	err  error
 }
 
-func runPlain(ctx context.Context, a *app, o Options, signals chan os.Signal) error {
+func runPlain(ctx context.Context, a *app, o Options) error {
 	u := &lines{a: a, out: o.Out, inbox: make(chan tea.Msg)}
 	a.th.color = false
 	a.w, a.h = lineWidth, lineHeight
 	restore := term.Keep(o.In)
-	defer restore() // a key may have been typed with the echo off
-	wanted, typed := make(chan bool), make(chan typedLine)
+	defer restore() // the end may come while a key is being typed
+	wanted, typed := make(chan struct{}), make(chan typedLine)
 	defer close(wanted)
 	// This goroutine outlives the console while it waits for a line: a read of a terminal cannot be taken back.
 	go func() {
-		for secret := range wanted {
-			text, err := readLine(o.In, secret)
+		for range wanted {
+			text, err := readLine(o.In)
 			select {
 			case typed <- typedLine{text, err}:
 			case <-a.jobs.ctx.Done():
@@ -75,14 +73,18 @@ func runPlain(ctx context.Context, a *app, o Options, signals chan os.Signal) er
 			return nil
 		}
 		if !u.asked && !u.busy() {
+			if a.ed != nil && a.ed.secret {
+				term.Hush(o.In) // before the prompt: who types fast must not see the key either
+			}
 			u.ask()
 			u.asked = true
-			wanted <- a.ed != nil && a.ed.secret
+			wanted <- struct{}{}
 		}
 		select {
 		case msg := <-u.inbox:
 			u.update(msg)
 		case l := <-typed:
+			restore()
 			u.asked, u.prompt = false, ""
 			if l.err != nil {
 				u.start(a.leave())
@@ -90,23 +92,16 @@ func runPlain(ctx context.Context, a *app, o Options, signals chan os.Signal) er
 				continue
 			}
 			u.typed(strings.TrimSpace(l.text))
-		case s := <-signals:
-			u.say("Stopping: records in flight are being finished ...")
-			a.jobs.close()
-			return Signalled{s}
 		case <-ctx.Done():
+			u.say("Stopping: records in flight are being finished ...")
 			a.jobs.close()
 			return context.Cause(ctx)
 		}
 	}
 }
 
-// readLine reads a line byte by byte: what was typed ahead must stay for a hidden prompt.
-func readLine(r io.Reader, secret bool) (string, error) {
-	if f, ok := r.(*os.File); ok && secret && xterm.IsTerminal(f.Fd()) {
-		b, err := xterm.ReadPassword(f.Fd())
-		return string(b), err
-	}
+// readLine reads a line byte by byte: what was typed ahead stays in the terminal, for a prompt that hides it.
+func readLine(r io.Reader) (string, error) {
 	var b []byte
 	one := make([]byte, 1)
 	for len(b) < 1<<16 {

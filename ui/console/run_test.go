@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"regexp"
 	"strings"
 	"sync/atomic"
@@ -28,7 +29,11 @@ func underTest() int {
 		f = emptyFake()
 	}
 	f.now = time.Now
-	err := Run(context.Background(), f, Options{State: f, Who: me})
+	ctx, cancel := context.WithCancelCause(context.Background())
+	heard := make(chan os.Signal, 1)
+	signal.Notify(heard, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT)
+	go func() { cancel(Signalled{<-heard}) }()
+	err := Run(ctx, f, Options{State: f, Who: me})
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, d := range f.done {
@@ -207,7 +212,7 @@ func (c *counter) Write(p []byte) (int, error) {
 }
 
 func TestALineIsNotFloodedWhileAnExportRuns(t *testing.T) {
-	for _, c := range []struct{ cols, rows, perSecond int }{{80, 24, 86}, {120, 40, 86}, {60, 16, 86}, {250, 70, 300}, {80, 24, 3}} {
+	for _, c := range []struct{ cols, rows, perSecond int }{{80, 24, 86}, {120, 40, 40}, {250, 70, 86}, {80, 24, 3}} {
 		f := newFake()
 		f.perSecond = c.perSecond
 		totals["orders"] = 1 << 30
@@ -217,7 +222,7 @@ func TestALineIsNotFloodedWhileAnExportRuns(t *testing.T) {
 			}
 			time.Sleep(10 * time.Second) // the first screens are drawn, the burst is used up
 			const seconds = 30
-			for _, screen := range []string{"4", "a", "1"} {
+			for _, screen := range []string{"4", "a"} {
 				keys(screen)
 				before := written()
 				time.Sleep(seconds * time.Second)

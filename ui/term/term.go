@@ -11,6 +11,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/charmbracelet/lipgloss"
 	"github.com/charmbracelet/x/term"
@@ -63,6 +64,19 @@ func Keep(file any) (restore func()) {
 		return func() {} // no terminal
 	}
 	return func() { _ = term.Restore(f.Fd(), state) }
+}
+
+// Hush stops a terminal from showing what is typed, except the end of a line; calling what it returns lets it again.
+// Where there is no terminal nothing happens.
+func Hush(file any) (restore func()) {
+	restore = Keep(file)
+	if f, ok := file.(*os.File); ok {
+		if state, err := term.GetState(f.Fd()); err == nil {
+			state.Lflag = state.Lflag&^syscall.ECHO | syscall.ECHONL
+			_ = term.SetState(f.Fd(), state)
+		}
+	}
+	return restore
 }
 
 // utf8Locale follows POSIX: LC_ALL wins over LC_CTYPE, that over LANG.
