@@ -167,13 +167,27 @@ func (a *atlas) state(id int64) psapi.OrderState {
 	return psapi.OrderState{ID: id}
 }
 
-// linkMissingCurrencies links by code when nothing is linked yet: the first connection (rules.md 5).
+// linkingCursor says that the automatic linking of the first connection has begun and not come to its end.
+const linkingCursor = "currencies.linking"
+
+// linkMissingCurrencies links by code when nothing is linked yet: the first connection (rules.md 5). What a dead
+// process had begun there is finished: the links it made do not make the others somebody's choice.
 func (w *work) linkMissingCurrencies(ctx context.Context) error {
 	a, err := w.readAtlas(ctx)
-	if err != nil || len(a.money.links) > 0 || w.out == nil {
+	if err != nil || w.out == nil {
+		return err
+	}
+	begun, err := w.store.Cursor(ctx, linkingCursor)
+	if err != nil || len(a.money.links) > 0 && begun == "" {
+		return err
+	}
+	if err := w.store.SetCursor(ctx, linkingCursor, "begun"); err != nil {
 		return err
 	}
 	if _, err := w.linkCurrencies(ctx, a.money, w.crm); err != nil {
+		return err
+	}
+	if err := w.store.SetCursor(ctx, linkingCursor, ""); err != nil {
 		return err
 	}
 	w.atlas = nil

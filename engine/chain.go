@@ -33,7 +33,7 @@ type Chain struct {
 type PlannedWrite struct {
 	Name  string         `json:"name"`  // later writes of the chain refer to its record as "@name"
 	Write vtigerws.Write `json:"write"` // values and line products may be such references
-	Links []store.Link   `json:"links"` // the links the write makes; their CRMID comes with the answer
+	Links []store.Link   `json:"links"` // the links the write makes; a CRMID that is not set comes with the answer
 	// Lookup finds the record of a create whose answer was lost.
 	Lookup Lookup `json:"lookup"`
 }

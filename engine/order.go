@@ -206,7 +206,7 @@ func planOrderUpdate(o ShopOrder, t OrderTerms, d Drafter) Chain {
 		chain.Writes = append(chain.Writes, PlannedWrite{
 			Name:  "invoice",
 			Write: vtigerws.Write{Op: vtigerws.OpUpdate, Module: Invoice, ID: billed.CRMID, Fields: vtigerws.Record{"invoicestatus": invoice}, Document: &made.Document},
-			Links: []store.Link{o.invoiceLink(invoice)},
+			Links: []store.Link{o.invoiceLink(invoice), o.approvedLink(link.CRMID)},
 		})
 		written = approved
 	case !hasInvoice && o.InvoiceNumber > 0:
@@ -283,10 +283,21 @@ func (o ShopOrder) createInvoice(chain Chain, orderID string, made DocumentResul
 	fields["description"] = strings.TrimSpace(fmt.Sprintf("Invoice %d of the shop\n%s", o.InvoiceNumber, fields["description"]))
 	state := chain.State
 	chain = o.createDocument(chain, "invoice", Invoice, fields, made, t, d, MirroredOrder{State: o.CurrentState, Status: invoice, Digest: o.digest(), Total: o.TotalPaid})
+	if chain.State == store.Held {
+		return chain
+	}
+	write := &chain.Writes[len(chain.Writes)-1]
+	write.Links = append(write.Links, o.approvedLink(orderID))
 	if chain.State == store.Created {
 		chain.State = state // an update that makes an Invoice stays an update
 	}
 	return chain
+}
+
+// approvedLink is the order as the save of its Invoice leaves it. It is on disk with the Invoice, so that a process that
+// dies before it has put the mapped status back knows that this is still to be done.
+func (o ShopOrder) approvedLink(orderID string) store.Link {
+	return o.linkTo(SalesOrder, orderID, MirroredOrder{State: o.CurrentState, Status: approved, Digest: o.digest(), Total: o.TotalPaid})
 }
 
 // createDocument plans the create of a SalesOrder or Invoice with its lines.

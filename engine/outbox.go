@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/shopspring/decimal"
 	"golang.org/x/sync/errgroup"
 
 	"cartiger/problem"
@@ -125,7 +126,10 @@ func (o *outbox) chain(ctx context.Context, c Chain, ids []int64) (carried, erro
 		known.add(w.Name, record)
 		done := store.Completion{Done: []store.DoneIntent{{ID: ids[i], CRMID: record.ID()}}}
 		for _, l := range w.Links {
-			l.CRMID = idFor(l.Module, w.Write, record)
+			if l.CRMID == "" {
+				l.CRMID = idFor(l.Module, w.Write, record)
+			}
+			l.CRMID = known.value(l.CRMID)
 			links = append(links, l)
 			done.Links = append(done.Links, l)
 		}
@@ -168,8 +172,15 @@ func (o *outbox) send(ctx context.Context, w vtigerws.Write, find Lookup, intent
 			if found, lookErr := o.arrived(context.WithoutCancel(ctx), w, find); lookErr != nil {
 				// Nobody can say whether it arrived: the intent stays open and is looked up before anything else.
 				return nil, &problem.Error{Kind: problem.Unknown, Where: "vtiger", Message: "whether a write arrived could not be looked up: " + lookErr.Error(), Cause: lookErr}
-			} else if found != nil {
+			} else if found != nil && whole(w, found) {
 				return found, nil
+			} else if found != nil {
+				// The save died between header and lines: from here on the same document is written over it.
+				w = vtigerws.Write{Op: vtigerws.OpUpdate, Module: w.Module, ID: found.ID(), Fields: w.Fields, Document: w.Document}
+			}
+			if attempt >= patience {
+				// The CRM answers look-ups but dies on this write: the record's trouble, not the run's.
+				return nil, &problem.Error{Kind: problem.Invalid, Where: "vtiger", Code: "crash", Message: fmt.Sprintf("the CRM failed %d times while saving it, the last time: %v", attempt, err), Cure: "Look at the CRM's PHP error log, then retry this record."}
 			}
 		case !problem.Temporary(err):
 			if !connection(err) {
@@ -185,6 +196,16 @@ func (o *outbox) send(ctx context.Context, w vtigerws.Write, find Lookup, intent
 			return nil, &problem.Error{Kind: problem.Unavailable, Where: "vtiger", Message: err.Error(), Cause: waitErr}
 		}
 	}
+}
+
+// whole says whether a found order or invoice has the total that it was sent with. PHP saves without a transaction: a
+// fatal error or a time-out leaves a header with some lines and no total (wire/vtiger.md 3a, 7).
+func whole(w vtigerws.Write, found vtigerws.Record) bool {
+	if w.Document == nil {
+		return true
+	}
+	total, err := decimal.NewFromString(found["hdnGrandTotal"])
+	return err == nil && total.Round(2).Equal(w.Document.Total.Round(2))
 }
 
 // asRecord gives the answer of a conversion the form of the Contact it made.
@@ -456,6 +477,9 @@ func (o *outbox) recover(ctx context.Context) error {
 			}
 			done.Done = append(done.Done, store.DoneIntent{ID: s.intent.ID, CRMID: found[i].ID()})
 			for _, l := range s.write.Links {
+				if l.CRMID != "" {
+					continue // of another record; its planner looks at it again
+				}
 				l.CRMID = idFor(l.Module, s.write.Write, found[i])
 				// Whether a found order is whole is not known: its planner writes it again.
 				if place[0] == SalesOrder || place[0] == Invoice {

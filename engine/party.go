@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 
 	"cartiger/store"
 	"cartiger/vtigerws"
@@ -148,6 +149,7 @@ func (w *work) partyGroup(ctx context.Context, people []Person, carry carrier, o
 		case p.Company != "":
 			t.Account = accounts.byName[Fold(p.Company)]
 		default:
+			t.Account = accounts.own[Fold(p.Email)]
 			_, t.NameTaken = accounts.byName[Fold(accountName(p))]
 		}
 		chains[i] = planParty(p, t, w.draft)
@@ -183,14 +185,17 @@ func (w *work) partyGroup(ctx context.Context, people []Person, carry carrier, o
 type accountBook struct {
 	byName map[string]string
 	shared string // the one for everybody without an Account of their own
+	// own are the Accounts, by e-mail, of people whose Contact hangs on none: an interrupted attempt made it and died
+	// before the Contact was told.
+	own map[string]string
 }
 
 // accounts looks up the Accounts that new parties may hang on, and makes those that several may share before their
 // Contacts are planned: companies, and the shared one where it is needed.
 func (w *work) accounts(ctx context.Context, people []Person, matches []PersonMatch, carry carrier) (accountBook, error) {
-	book := accountBook{byName: w.companies.known, shared: w.companies.shared}
+	book := accountBook{byName: w.companies.known, shared: w.companies.shared, own: map[string]string{}}
 	create := w.settings.On(CreateAccount)
-	var names []string
+	var names, loose []string
 	asked, first := map[string]bool{}, map[string]Person{}
 	needShared := false
 	for i, p := range people {
@@ -203,6 +208,9 @@ func (w *work) accounts(ctx context.Context, people []Person, matches []PersonMa
 			continue
 		case !create:
 			needShared = true
+			continue
+		case p.Company == "" && matches[i].Module == Contacts:
+			loose = append(loose, p.Email)
 			continue
 		case p.Company == "" && !(matches[i].Module == Leads && w.draft.Dialect.ConvertLead):
 			continue // a private customer's Account is its own, whatever others are called
@@ -222,6 +230,15 @@ func (w *work) accounts(ctx context.Context, people []Person, matches []PersonMa
 			return book, err
 		}
 		book.shared = w.companies.shared
+	}
+	if len(loose) > 0 {
+		records, err := w.crm.Find(ctx, Accounts, "email1", loose, "email1")
+		if err != nil {
+			return book, err
+		}
+		for _, r := range slices.Backward(records) { // the oldest wins
+			book.own[Fold(r["email1"])] = r.ID()
+		}
 	}
 	if len(names) > 0 {
 		if err := w.companies.make(ctx, names, first, carry); err != nil {
