@@ -12,6 +12,7 @@ import (
 
 	"cartiger/engine"
 	"cartiger/problem"
+	"cartiger/ui/text"
 )
 
 // settingLine is one setting of `config list --json`. A secret has no value, only whether it is set.
@@ -49,7 +50,7 @@ func (p *Program) configCommand() *cobra.Command {
 				if p.json {
 					return p.document(lines[0])
 				}
-				p.say("%s", lines[0].shown())
+				p.say("%s", text.Clean(lines[0].shown()))
 				return nil
 			})
 		},

@@ -9,6 +9,7 @@ import (
 
 	"cartiger/engine"
 	"cartiger/problem"
+	"cartiger/ui/text"
 )
 
 // defaultLine is a mandatory field of `defaults list --json`.
@@ -67,7 +68,7 @@ func (p *Program) defaultsCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				p.note("%s.%s = %s (%s)", module, field, found.ID, found.Label)
+				p.note("%s.%s = %s (%s)", module, field, found.ID, text.Clean(found.Label))
 				return typed(e.SetDefault(ctx, module, field, found.ID, found.Label))
 			})
 		},
