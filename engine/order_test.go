@@ -54,3 +54,42 @@ func TestAnOldCopyOfTheStateFileMakesNothingTwice(t *testing.T) {
 		})
 	}
 }
+
+// The 5.1.0 save dies when an order takes more than stock and reorder level allow, and leaves a half-written order.
+func TestAnOrderBelowTheReorderLevelIsWrittenWholeOn510(t *testing.T) {
+	w := newWorld(t, psapitest.Options{}, vtigerwstest.Options{Version: "5.1.0"})
+	w.crm.Insert("Products", map[string]string{"productname": "made by hand", "productcode": "#presta_7", "qtyinstock": "1", "reorderlevel": "0", "discontinued": "1"})
+	s := w.export(t, "orders", engine.ExportOptions{Limit: 1})
+	if s.Created != 1 {
+		t.Fatalf("%+v", s)
+	}
+	order := w.crm.Records("SalesOrder")[0]
+	if order["hdnGrandTotal"] != "625.980" || len(order["lines"].([]vtigerwstest.Record)) != 2 {
+		t.Errorf("%v", order)
+	}
+}
+
+func TestAHalfWrittenOrderIsMadeWhole(t *testing.T) {
+	for _, version := range versions {
+		t.Run(version, func(t *testing.T) {
+			w := newWorld(t, psapitest.Options{}, vtigerwstest.Options{Version: version})
+			w.crm.Faults().Add(rule("half-order:type=SalesOrder,times=1"))
+			w.crm.Faults().Add(rule("half-order:type=Invoice,times=1"))
+			w.export(t, "orders", engine.ExportOptions{Limit: 8})
+			for _, module := range []string{"SalesOrder", "Invoice"} {
+				for _, r := range w.crm.Records(module) {
+					id := r["id"].(string)
+					if r["hdnGrandTotal"] == "" || len(r["lines"].([]vtigerwstest.Record)) == 0 {
+						t.Errorf("%s %v is half written: %v", module, r["subject"], r)
+					}
+					if got := w.crm.Total(id); got.IsZero() {
+						t.Errorf("%s %s comes to nothing", module, id)
+					}
+				}
+			}
+			if n := len(w.crm.Records("SalesOrder")); n != 8 {
+				t.Errorf("%d orders", n)
+			}
+		})
+	}
+}

@@ -107,6 +107,9 @@ func (w *work) carryOrders(ctx context.Context, orders []psapi.Order, carry carr
 	if err != nil {
 		return err
 	}
+	if err := w.relieve(ctx, whole, products, carry); err != nil {
+		return err
+	}
 	var chains []Chain
 	var alone []plannable
 	for _, o := range whole {
