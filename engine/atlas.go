@@ -25,9 +25,10 @@ type atlas struct {
 // shopAtlas is what hardly ever changes in a shop. It is kept in the state file, so that a pass need not ask for it.
 type shopAtlas struct {
 	ReadAt     time.Time
-	Zone       string // PS_TIMEZONE
-	RoundMode  int    // PS_PRICE_ROUND_MODE
-	Base       int64  // PS_CURRENCY_DEFAULT
+	ZoneAt     time.Time // when the zone was last asked for; an idle watch needs nothing else
+	Zone       string    // PS_TIMEZONE
+	RoundMode  int       // PS_PRICE_ROUND_MODE
+	Base       int64     // PS_CURRENCY_DEFAULT
 	Countries  map[int64]string
 	Provinces  map[int64]string
 	States     map[int64]psapi.OrderState
@@ -71,14 +72,11 @@ func (w *work) readAtlas(ctx context.Context) (*atlas, error) {
 	return a, nil
 }
 
+// keptAtlas gives the shop's side as the state file has it, read anew when that is old.
 func (w *work) keptAtlas(ctx context.Context) (shopAtlas, error) {
-	text, err := w.store.Cursor(ctx, atlasCursor)
-	if err != nil {
-		return shopAtlas{}, err
-	}
-	var kept shopAtlas
-	if json.Unmarshal([]byte(text), &kept) == nil && w.opts.Now().Sub(kept.ReadAt) < atlasKeeps {
-		return kept, nil
+	kept, err := w.savedAtlas(ctx)
+	if err != nil || w.opts.Now().Sub(kept.ReadAt) < atlasKeeps {
+		return kept, err
 	}
 	if kept, err = w.surveyShop(ctx); err != nil {
 		return kept, err
@@ -86,17 +84,60 @@ func (w *work) keptAtlas(ctx context.Context) (shopAtlas, error) {
 	return kept, w.store.SetCursor(ctx, atlasCursor, asJSON(kept))
 }
 
+// savedAtlas gives what the state file has, nothing where that cannot be read.
+func (w *work) savedAtlas(ctx context.Context) (shopAtlas, error) {
+	text, err := w.store.Cursor(ctx, atlasCursor)
+	if err != nil {
+		return shopAtlas{}, err
+	}
+	var kept shopAtlas
+	if json.Unmarshal([]byte(text), &kept) != nil {
+		return shopAtlas{}, nil
+	}
+	return kept, nil
+}
+
+// zone is the shop's time zone, never older than an hour. It costs one request at most: the rest of the atlas is read
+// when there is something to carry.
+func (w *work) zone(ctx context.Context) (*time.Location, error) {
+	kept, err := w.savedAtlas(ctx)
+	if err == nil && kept.Zone == "" {
+		kept, err = w.keptAtlas(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if now := w.opts.Now(); now.Sub(kept.ZoneAt) >= atlasKeeps {
+		names, err := w.shop.Configuration(ctx, "PS_TIMEZONE")
+		if err != nil {
+			return nil, err
+		}
+		if names["PS_TIMEZONE"] == "" {
+			return loadZone(kept.Zone) // an SQL error answers nothing at all; the next pass asks again
+		}
+		kept.Zone, kept.ZoneAt = names["PS_TIMEZONE"], now
+		if err := w.store.SetCursor(ctx, atlasCursor, asJSON(kept)); err != nil {
+			return nil, err
+		}
+	}
+	return loadZone(kept.Zone)
+}
+
 func (w *work) surveyShop(ctx context.Context) (shopAtlas, error) {
-	a := shopAtlas{ReadAt: w.opts.Now(), Countries: map[int64]string{}, Provinces: map[int64]string{}, States: map[int64]psapi.OrderState{}, Excluded: map[int64]bool{}}
+	now := w.opts.Now()
+	a := shopAtlas{ReadAt: now, ZoneAt: now, Countries: map[int64]string{}, Provinces: map[int64]string{}, States: map[int64]psapi.OrderState{}, Excluded: map[int64]bool{}}
 	names, err := w.shop.Configuration(ctx, "PS_TIMEZONE", "PS_PRICE_ROUND_MODE", "PS_CURRENCY_DEFAULT", "PS_LANG_DEFAULT")
 	if err != nil {
 		return a, err
+	}
+	if len(names) == 0 {
+		return a, noRows("configurations")
 	}
 	a.Zone, a.Base, a.RoundMode = names["PS_TIMEZONE"], parseID(names["PS_CURRENCY_DEFAULT"]), 2
 	if mode, err := strconv.Atoi(names["PS_PRICE_ROUND_MODE"]); err == nil {
 		a.RoundMode = mode
 	}
-	countries, err := readAll(ctx, w, w.shop.Countries, psapi.Query{})
+	countries, err := surveyed(ctx, w, "countries", w.shop.Countries)
 	if err != nil {
 		return a, err
 	}
@@ -110,21 +151,21 @@ func (w *work) surveyShop(ctx context.Context) (shopAtlas, error) {
 	for _, p := range provinces {
 		a.Provinces[p.ID] = p.Name
 	}
-	states, err := readAll(ctx, w, w.shop.OrderStates, psapi.Query{})
+	states, err := surveyed(ctx, w, "order_states", w.shop.OrderStates)
 	if err != nil {
 		return a, err
 	}
 	for _, s := range states {
 		a.States[s.ID] = s
 	}
-	groups, err := readAll(ctx, w, w.shop.Groups, psapi.Query{})
+	groups, err := surveyed(ctx, w, "groups", w.shop.Groups)
 	if err != nil {
 		return a, err
 	}
 	for _, g := range groups {
 		a.Excluded[g.ID] = g.TaxExcluded
 	}
-	currencies, err := readAll(ctx, w, w.shop.Currencies, psapi.Query{})
+	currencies, err := surveyed(ctx, w, "currencies", w.shop.Currencies)
 	if err != nil {
 		return a, err
 	}
@@ -134,6 +175,19 @@ func (w *work) surveyShop(ctx context.Context) (shopAtlas, error) {
 		}
 	}
 	return a, nil
+}
+
+// surveyed reads what every shop has. None of it means that the shop could not look: an SQL error answers an empty list.
+func surveyed[T any](ctx context.Context, w *work, name string, read func(context.Context, psapi.Query) (psapi.Page[T], error)) ([]T, error) {
+	rows, err := readAll(ctx, w, read, psapi.Query{})
+	if err == nil && len(rows) == 0 {
+		err = noRows(name)
+	}
+	return rows, err
+}
+
+func noRows(resource string) error {
+	return &problem.Error{Kind: problem.Unavailable, Where: "PrestaShop", Code: "no-rows", Message: "the shop shows no " + resource + " at all", Cure: "If it stays, look into the error log of the shop's database."}
 }
 
 // knows says whether everything that the orders refer to is in the atlas; a new currency or state makes it stale.
@@ -167,6 +221,7 @@ func (a *atlas) state(id int64) psapi.OrderState {
 	return psapi.OrderState{ID: id}
 }
 
+<<<<<<< ours
 // linkingCursor says that the automatic linking of the first connection has begun and not come to its end.
 const linkingCursor = "currencies.linking"
 
@@ -183,16 +238,23 @@ func (w *work) linkMissingCurrencies(ctx context.Context) error {
 	}
 	if err := w.store.SetCursor(ctx, linkingCursor, "begun"); err != nil {
 		return err
+=======
+// linkMissingCurrencies links by code when nothing is linked yet: the first connection (rules.md 5). It says whether it did.
+func (w *work) linkMissingCurrencies(ctx context.Context) (linked bool, err error) {
+	a, err := w.readAtlas(ctx)
+	if err != nil || len(a.money.links) > 0 || w.out == nil {
+		return false, err
+>>>>>>> theirs
 	}
 	if _, err := w.linkCurrencies(ctx, a.money, w.crm); err != nil {
-		return err
+		return false, err
 	}
 	if err := w.store.SetCursor(ctx, linkingCursor, ""); err != nil {
 		return err
 	}
 	w.atlas = nil
 	_, err = w.readAtlas(ctx)
-	return err
+	return true, err
 }
 
 func loadZone(name string) (*time.Location, error) {

@@ -34,8 +34,22 @@ type Cursors struct {
 	Awaited map[int64]time.Time
 	// FirstOrder is the highest order id when following began: older orders are not new.
 	FirstOrder int64
-	// Shop and Ours are the shop's clock and ours when the last pass began to read.
-	Shop, Ours time.Time
+	// Mark is when the last pass began to read.
+	Mark
+	// Windows are the marks of what is read by date, by resource. An empty answer moves none: the shop answers an SQL
+	// error with an empty list, and nobody can tell that from nothing new (wire/prestashop.md 3).
+	Windows map[string]Mark
+}
+
+// Mark is one moment on the shop's clock and on ours.
+type Mark struct{ Shop, Ours time.Time }
+
+// on is the mark as the shop's clock would show it now: somebody may have set that clock back since.
+func (m Mark) on(now Mark) Mark {
+	if set := m.Ours.Add(now.Shop.Sub(now.Ours)); set.Before(m.Shop) {
+		m.Shop = set
+	}
+	return m
 }
 
 // feedCursor is the named cursor that holds the Cursors.
@@ -66,6 +80,9 @@ const (
 	overlap = 10 * time.Second
 	// addressFollows is how long after a registration its first address is waited for.
 	addressFollows = 15 * time.Minute
+	// windowRows and newRowsLimit are the rows of a page: a hundred orders with all they leave come in one of each. A shop
+	// that cannot print so many is asked for less by the client.
+	windowRows, newRowsLimit = 250, 500
 	// rememberFor is how long a row that was read is remembered, so that an overlap does not carry it twice;
 	// longer than the hour that an autumn night repeats.
 	rememberFor = 6 * time.Hour
@@ -85,8 +102,8 @@ func (f feed) start(ctx context.Context, from time.Time) (Cursors, error) {
 	}
 	skew, _ := f.shop.Clock()
 	// The overlap of the first pass would reach behind the beginning.
-	c.Ours = f.now().Add(overlap)
-	c.Shop = c.Ours.Add(skew)
+	ours := f.now().Add(overlap)
+	c.Mark = Mark{Shop: ours.Add(skew), Ours: ours}
 	if from.IsZero() {
 		return c, nil
 	}
@@ -108,7 +125,7 @@ func (f feed) start(ctx context.Context, from time.Time) (Cursors, error) {
 
 // before is the id below the first row that was added after a moment, or the newest id when there is none.
 func before[T any](ctx context.Context, read func(context.Context, psapi.Query) (psapi.Page[T], error), since psapi.Stamp, newest int64, id func(T) int64) (int64, error) {
-	page, err := read(ctx, psapi.Query{Since: since, DateAdds: true, Limit: 1})
+	page, err := expected(ctx, read, psapi.Query{Since: since, DateAdds: true, Limit: 1})
 	if err != nil || len(page.Items) == 0 {
 		return newest, err
 	}
@@ -128,9 +145,10 @@ func (f feed) read(ctx context.Context, c Cursors) (Changes, Cursors, error) {
 	}
 	// The answers so far have shown the shop's clock; from here on rows are asked for by it.
 	skew, _ := f.shop.Clock()
-	next.Ours = f.now()
-	next.Shop = next.Ours.Add(skew)
-	since := f.since(c, next)
+	ours := f.now()
+	next.Mark = Mark{Shop: ours.Add(skew), Ours: ours}
+	next.Windows = map[string]Mark{}
+	w := windows{feed: f, last: c, next: &next, out: &out}
 
 	movements, err := newRows(ctx, f.shop.StockMovements, &next.Movements, &out)
 	if err != nil {
@@ -141,10 +159,11 @@ func (f feed) read(ctx context.Context, c Cursors) (Changes, Cursors, error) {
 			out.OrderIDs = append(out.OrderIDs, m.Order)
 		}
 	}
-	if out.Orders, err = changedRows(ctx, f, "orders", f.shop.Orders, since, psapi.Query{}, func(o psapi.Order) (int64, psapi.Stamp) { return o.ID, o.DateUpd }, &out); err != nil {
+	if out.Orders, err = changedRows(ctx, w, "orders", f.shop.Orders, nil, func(o psapi.Order) (int64, psapi.Stamp) { return o.ID, o.DateUpd }); err != nil {
 		return out, c, err
 	}
-	carts, err := changedRows(ctx, f, "carts", f.shop.Carts, since, psapi.Query{Where: []psapi.Filter{{Field: "id_customer", Op: psapi.Greater, Values: []string{"0"}}}}, func(r psapi.Cart) (int64, psapi.Stamp) { return r.ID, r.DateUpd }, &out)
+	ofCustomers := []psapi.Filter{{Field: "id_customer", Op: psapi.Greater, Values: []string{"0"}}}
+	carts, err := changedRows(ctx, w, "carts", f.shop.Carts, ofCustomers, func(r psapi.Cart) (int64, psapi.Stamp) { return r.ID, r.DateUpd })
 	if err != nil {
 		return out, c, err
 	}
@@ -160,7 +179,7 @@ func (f feed) read(ctx context.Context, c Cursors) (Changes, Cursors, error) {
 	if err := f.readAwaited(ctx, c, &next, &out); err != nil {
 		return out, c, err
 	}
-	return out, next, f.readEdits(ctx, since, &out)
+	return out, next, w.readEdits(ctx)
 }
 
 // readAwaited reads the first addresses of those who registered lately, and awaits those of the new ones.
@@ -189,48 +208,49 @@ func (f feed) readAwaited(ctx context.Context, c Cursors, next *Cursors, out *Ch
 	return nil
 }
 
+// windows reads what has a date.
+type windows struct {
+	feed
+	last Cursors
+	next *Cursors
+	out  *Changes
+}
+
 // readEdits reads what is followed beyond the manual.
-func (f feed) readEdits(ctx context.Context, since psapi.Stamp, out *Changes) (err error) {
-	if f.edits["customers"] {
-		if out.Edited, err = changedRows(ctx, f, "customers", f.shop.Customers, since, psapi.Query{}, func(r psapi.Customer) (int64, psapi.Stamp) { return r.ID, r.DateUpd }, out); err != nil {
+func (w windows) readEdits(ctx context.Context) (err error) {
+	if w.edits["customers"] {
+		if w.out.Edited, err = changedRows(ctx, w, "customers", w.shop.Customers, nil, func(r psapi.Customer) (int64, psapi.Stamp) { return r.ID, r.DateUpd }); err != nil {
 			return err
 		}
 	}
-	if f.edits["products"] {
-		if out.Revised, err = changedRows(ctx, f, "products", f.shop.Products, since, psapi.Query{}, func(r psapi.Product) (int64, psapi.Stamp) { return r.ID, r.DateUpd }, out); err != nil {
+	if w.edits["products"] {
+		if w.out.Revised, err = changedRows(ctx, w, "products", w.shop.Products, nil, func(r psapi.Product) (int64, psapi.Stamp) { return r.ID, r.DateUpd }); err != nil {
 			return err
 		}
 	}
-	if f.edits["addresses"] {
-		edited, err := changedRows(ctx, f, "addresses", f.shop.Addresses, since, psapi.Query{}, func(r psapi.Address) (int64, psapi.Stamp) { return r.ID, r.DateUpd }, out)
+	if w.edits["addresses"] {
+		edited, err := changedRows(ctx, w, "addresses", w.shop.Addresses, nil, func(r psapi.Address) (int64, psapi.Stamp) { return r.ID, r.DateUpd })
 		if err != nil {
 			return err
 		}
-		out.Addresses = append(out.Addresses, edited...)
+		w.out.Addresses = append(w.out.Addresses, edited...)
 	}
 	return nil
 }
 
-// since is the stamp after which rows are read: an overlap before the last pass. In the night when the clock goes
-// back, stamps of the hour before are written a second time, so reading starts where that hour began; and when
-// somebody has set the shop's clock back, as many seconds before its new time as have passed.
-func (f feed) since(last, now Cursors) psapi.Stamp {
-	from := last.Shop
-	if set := last.Ours.Add(now.Shop.Sub(now.Ours)); set.Before(from) {
-		from = set
-	}
-	from = from.Add(-overlap)
+// since is the stamp after which rows are read: an overlap before the mark. In the night when the clock goes back,
+// stamps of the hour before are written a second time, so reading starts where that hour began.
+func (f feed) since(last, now Mark) psapi.Stamp {
+	from := last.on(now).Shop.Add(-overlap)
 	stamp := from.In(f.zone).Format(psapi.StampLayout)
-	// Wall clocks run backwards only at such a change: look at every offset between the two moments.
-	for at := from; at.Before(now.Shop); at = at.Add(15 * time.Minute) {
-		if wall := at.In(f.zone).Format(psapi.StampLayout); wall < stamp {
-			stamp = wall
+	// Wall clocks run backwards only at a change of the zone's offset.
+	for at := from; ; {
+		_, end := at.In(f.zone).ZoneBounds()
+		if end.IsZero() || !end.Before(now.Shop) {
+			break
 		}
-	}
-	if _, end := from.In(f.zone).ZoneBounds(); !end.IsZero() && end.Before(now.Shop) {
-		if wall := end.In(f.zone).Format(psapi.StampLayout); wall < stamp {
-			stamp = wall
-		}
+		stamp = min(stamp, end.In(f.zone).Format(psapi.StampLayout))
+		at = end
 	}
 	// Strictly greater: the second itself must be among the answers.
 	t, err := time.Parse(psapi.StampLayout, stamp)
@@ -245,7 +265,7 @@ func newRows[T any](ctx context.Context, read func(context.Context, psapi.Query)
 	var all []T
 	for {
 		// A cursor of 0 would ask for the whole table, whose emptiness proves nothing: new ids start at 1 anyway.
-		page, err := read(ctx, psapi.Query{After: *after})
+		page, err := read(ctx, psapi.Query{After: *after, Limit: newRowsLimit})
 		if err != nil {
 			return nil, ctxErr(ctx, err)
 		}
@@ -260,45 +280,52 @@ func newRows[T any](ctx context.Context, read func(context.Context, psapi.Query)
 
 // changedRows reads the rows of a date window by (date, id): a page by date, then the rest of its last second by id.
 // A row that changes meanwhile moves to the end and is met there; none is skipped. Rows met before are left out.
-func changedRows[T any](ctx context.Context, f feed, name string, read func(context.Context, psapi.Query) (psapi.Page[T], error), since psapi.Stamp, q psapi.Query, key func(T) (int64, psapi.Stamp), out *Changes) ([]T, error) {
+func changedRows[T any](ctx context.Context, w windows, name string, read func(context.Context, psapi.Query) (psapi.Page[T], error), where []psapi.Filter, key func(T) (int64, psapi.Stamp)) ([]T, error) {
 	var fresh []T
 	met := map[string]bool{}
-	take := func(rows []T) error {
-		keys := make([]string, len(rows))
-		for i, r := range rows {
+	take := func(page psapi.Page[T]) error {
+		w.out.Bad = append(w.out.Bad, page.Bad...)
+		keys := make([]string, len(page.Items))
+		for i, r := range page.Items {
 			id, at := key(r)
 			keys[i] = rowKey(id, at, r)
 		}
-		known, err := f.seen.Known(ctx, name, keys)
+		known, err := w.seen.Known(ctx, name, keys)
 		if err != nil {
 			return err
 		}
-		for i, r := range rows {
+		for i, r := range page.Items {
 			if !known[keys[i]] && !met[keys[i]] {
 				met[keys[i]] = true
 				fresh = append(fresh, r)
-				out.Seen = append(out.Seen, store.Seen{Feed: name, Key: keys[i], At: f.now()})
+				w.out.Seen = append(w.out.Seen, store.Seen{Feed: name, Key: keys[i], At: w.now()})
 			}
 		}
 		return nil
 	}
-	for {
-		window := q
-		window.Since, window.ByDate = since, true
-		page, err := read(ctx, window)
+	mark, known := w.last.Windows[name]
+	if !known {
+		mark = w.last.Mark
+	}
+	w.next.Windows[name] = mark.on(w.next.Mark)
+	window := psapi.Query{Since: w.since(mark, w.next.Mark), ByDate: true, Where: where, Limit: windowRows}
+	page, err := read(ctx, window)
+	for ; ; page, err = expected(ctx, read, window) {
+		if err == nil {
+			err = take(page)
+		}
 		if err != nil {
 			return nil, ctxErr(ctx, err)
 		}
-		out.Bad = append(out.Bad, page.Bad...)
-		if err := take(page.Items); err != nil {
-			return nil, err
+		if len(page.Items) > 0 {
+			w.next.Windows[name] = w.next.Mark
 		}
 		if !page.More || len(page.Items) == 0 {
 			return fresh, nil
 		}
 		_, second := key(page.Items[len(page.Items)-1])
-		if second == since {
-			return nil, fmt.Errorf("the shop's %s do not go on after %s", name, since)
+		if second == window.Since {
+			return nil, fmt.Errorf("the shop's %s do not go on after %s", name, second)
 		}
 		var last int64
 		for _, r := range page.Items {
@@ -306,21 +333,36 @@ func changedRows[T any](ctx context.Context, f feed, name string, read func(cont
 				last = max(last, id)
 			}
 		}
+		// The last row once more: without it the answer is no answer.
+		same := psapi.Query{After: last - 1, Limit: windowRows, Where: append(slices.Clone(where), psapi.Filter{Field: "date_upd", Op: psapi.Equal, Values: []string{string(second)}})}
 		for more := true; more; {
-			same := q
-			same.After = last
-			same.Where = append(slices.Clone(q.Where), psapi.Filter{Field: "date_upd", Op: psapi.Equal, Values: []string{string(second)}})
-			page, err := read(ctx, same)
+			page, err := expected(ctx, read, same)
+			if err == nil {
+				err = take(page)
+			}
 			if err != nil {
 				return nil, ctxErr(ctx, err)
 			}
-			out.Bad = append(out.Bad, page.Bad...)
-			if err := take(page.Items); err != nil {
-				return nil, err
-			}
-			last, more = max(last, page.Last), page.More
+			same.After, more = max(last, page.Last), page.More
 		}
-		since = second
+		window.Since = second
+	}
+}
+
+// asks is how often an empty answer is asked for where rows were to be expected: the shop answers an SQL error with an
+// empty list (wire/prestashop.md 3).
+const asks = 3
+
+// expected reads a page that should not be empty.
+func expected[T any](ctx context.Context, read func(context.Context, psapi.Query) (psapi.Page[T], error), q psapi.Query) (psapi.Page[T], error) {
+	for n := 1; ; n++ {
+		page, err := read(ctx, q)
+		if err != nil || len(page.Items) > 0 || len(page.Bad) > 0 || n == asks {
+			return page, err
+		}
+		if err := sleepUntil(ctx, time.Duration(n)*100*time.Millisecond, nil); err != nil {
+			return page, err
+		}
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/shopspring/decimal"
+
 	"cartiger/problem"
 	"cartiger/psapi"
 	"cartiger/store"
@@ -26,7 +28,7 @@ func (w *work) exportOrders(ctx context.Context, o ExportOptions, carry carrier)
 	if err := w.orderModules(ctx); err != nil {
 		return err
 	}
-	if err := w.linkMissingCurrencies(ctx); err != nil {
+	if _, err := w.linkMissingCurrencies(ctx); err != nil {
 		return err
 	}
 	a, err := w.readAtlas(ctx)
@@ -75,17 +77,29 @@ func (w *work) orderModules(ctx context.Context) error {
 	return w.describes(ctx, modules...)
 }
 
-// carryOrders writes a group of orders with what they need: first their customers, then missing products, then the
-// orders themselves, new ones and changes of registered ones alike.
+// carryOrders writes orders, new ones and changes of registered ones alike.
 func (w *work) carryOrders(ctx context.Context, orders []psapi.Order, carry carrier) error {
-	a, err := w.atlasFor(ctx, orders)
-	if err != nil {
-		return err
+	for page := range chunks(orders, perList) {
+		a, err := w.atlasFor(ctx, page)
+		if err != nil {
+			return err
+		}
+		whole, err := w.completeOrders(ctx, page, a)
+		if err != nil {
+			return err
+		}
+		for group := range chunks(whole, batch) {
+			if err := w.carryGroup(ctx, group, a, carry); err != nil {
+				return err
+			}
+		}
 	}
-	whole, err := w.completeOrders(ctx, orders, a)
-	if err != nil {
-		return err
-	}
+	return nil
+}
+
+// carryGroup writes a group of orders with what they need: first their customers, then missing products, then the
+// orders themselves.
+func (w *work) carryGroup(ctx context.Context, whole []ShopOrder, a *atlas, carry carrier) error {
 	linked, err := w.orderLinks(ctx, whole)
 	if err != nil {
 		return err
@@ -183,18 +197,37 @@ func (w *work) readRates(ctx context.Context, o ShopOrder, products map[int64]Do
 	for _, d := range o.Details {
 		ids = append(ids, productID(d))
 	}
-	links, err := w.store.Links(ctx, store.Product, ids...)
-	if err != nil {
-		return err
-	}
-	for _, l := range links {
-		p, known := products[l.ShopID]
-		if tax := mirroredProduct(l).Tax; known && tax != nil && p.Product == l.CRMID {
-			p.Rate, p.Assigned = *tax, true
-			products[l.ShopID] = p
+	var records []string
+	for _, id := range ids {
+		if p, known := products[id]; known {
+			records = append(records, p.Product)
 		}
 	}
-	return nil
+	rates, err := w.assignedRates(ctx, records)
+	for _, id := range ids {
+		if p, known := products[id]; known && rates[p.Product] != nil {
+			p.Rate, p.Assigned = *rates[p.Product], true
+			products[id] = p
+		}
+	}
+	return err
+}
+
+// assignedRates are the tax rates that we gave CRM products. Several products of the shop may share one in the CRM:
+// the last word counts, whoever's order spoke it.
+func (w *work) assignedRates(ctx context.Context, records []string) (map[string]*decimal.Decimal, error) {
+	links, err := w.store.LinksByCRM(ctx, records...)
+	if err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(links, func(a, b store.Link) int { return a.At.Compare(b.At) })
+	rates := map[string]*decimal.Decimal{}
+	for _, l := range links {
+		if tax := mirroredProduct(l).Tax; l.Entity == store.Product && tax != nil {
+			rates[l.CRMID] = tax
+		}
+	}
+	return rates, nil
 }
 
 // partyOf is whom an order hangs on; an order whose customer is gone from the shop hangs on the shared Account.
@@ -304,14 +337,14 @@ func idsOf(orders []psapi.Order, want func(psapi.Order) bool) []int64 {
 }
 
 // perList is how many ids one request asks for.
-const perList = 100
+const perList = 200
 
 // byOwner reads the rows that belong to orders.
 func byOwner[T any](ctx context.Context, w *work, read func(context.Context, psapi.Query) (psapi.Page[T], error), owners []int64, owner func(T) int64) (map[int64][]T, error) {
 	out := map[int64][]T{}
 	for list := range chunks(distinct(owners), perList) {
 		q := psapi.Query{Where: []psapi.Filter{{Field: "id_order", Op: psapi.OneOf, Values: texts(list)}}, Limit: 500}
-		rows, err := readAll(ctx, w, read, q)
+		rows, err := readAll(ctx, w, doubting(read), q)
 		if err != nil {
 			return nil, err
 		}
@@ -322,11 +355,21 @@ func byOwner[T any](ctx context.Context, w *work, read func(context.Context, psa
 	return out, nil
 }
 
+// doubting asks for an empty first page again: what an order names is rarely gone as a whole.
+func doubting[T any](read func(context.Context, psapi.Query) (psapi.Page[T], error)) func(context.Context, psapi.Query) (psapi.Page[T], error) {
+	return func(ctx context.Context, q psapi.Query) (psapi.Page[T], error) {
+		if q.After > 0 {
+			return read(ctx, q)
+		}
+		return expected(ctx, read, q)
+	}
+}
+
 // byID reads rows by their ids; those that are gone from the shop are missing from the answer.
 func byID[T any](ctx context.Context, w *work, read func(context.Context, psapi.Query) (psapi.Page[T], error), ids []int64, id func(T) int64) (map[int64]T, error) {
 	out := map[int64]T{}
-	for list := range chunks(distinct(ids), 2*perList) {
-		rows, err := readAll(ctx, w, read, psapi.Query{IDs: list})
+	for list := range chunks(distinct(ids), perList) {
+		rows, err := readAll(ctx, w, doubting(read), psapi.Query{IDs: list})
 		if err != nil {
 			return nil, err
 		}
@@ -523,12 +566,16 @@ func (w *work) linkedProducts(ctx context.Context, orders []ShopOrder, found map
 			alive[r.ID()] = true
 		}
 	}
+	rates, err := w.assignedRates(ctx, crmIDs)
+	if err != nil {
+		return nil, nil, err
+	}
 	for _, l := range links {
 		if !alive[l.CRMID] {
 			continue
 		}
 		p := DocumentProduct{Product: l.CRMID}
-		if tax := mirroredProduct(l).Tax; tax != nil {
+		if tax := rates[l.CRMID]; tax != nil {
 			p.Rate, p.Assigned = *tax, true
 		}
 		found[l.ShopID] = p

@@ -107,8 +107,15 @@ func (w *work) pass(ctx context.Context, o WatchOptions) error {
 		return err
 	}
 	if !changes.Empty() || len(again) > 0 {
-		if err := w.ready(ctx); err != nil {
+		linked, err := w.ready(ctx)
+		if err != nil {
 			return err
+		}
+		if linked {
+			// Our own links are in the atlas already: they are no reason to ask the CRM everything anew.
+			if fingerprint, err = w.settingsPrint(ctx); err != nil {
+				return err
+			}
 		}
 		if err := w.carryChanges(ctx, changes, &next); err != nil {
 			return err
@@ -142,11 +149,8 @@ func (w *work) feed(ctx context.Context, o WatchOptions) (feed, Cursors, error) 
 	f := feed{shop: w.shop, seen: w.store, now: w.opts.Now, edits: map[string]bool{
 		"customers": w.settings.On(CustomerEdits), "products": w.settings.On(ProductEdits), "addresses": w.settings.On(AddressEdits),
 	}}
-	kept, err := w.keptAtlas(ctx)
-	if err != nil {
-		return f, Cursors{}, err
-	}
-	if f.zone, err = loadZone(kept.Zone); err != nil {
+	var err error
+	if f.zone, err = w.zone(ctx); err != nil {
 		return f, Cursors{}, err
 	}
 	text, err := w.store.Cursor(ctx, feedCursor)
@@ -164,18 +168,19 @@ func (w *work) feed(ctx context.Context, o WatchOptions) (feed, Cursors, error) 
 	return f, c, w.store.SetCursor(ctx, feedCursor, asJSON(c))
 }
 
-// ready logs in and asks what the CRM demands, once: an idle watch never speaks to the CRM.
-func (w *work) ready(ctx context.Context) error {
+// ready logs in and asks what the CRM demands, once: an idle watch never speaks to the CRM. It says whether it linked
+// the currencies, which happens at the first connection.
+func (w *work) ready(ctx context.Context) (linked bool, err error) {
 	if w.facts.UserID == "" {
 		if err := w.login(ctx); err != nil {
-			return err
+			return false, err
 		}
 	}
 	if len(w.draft.Modules) > 0 {
-		return nil
+		return false, nil
 	}
 	if err := w.orderModules(ctx); err != nil {
-		return err
+		return false, err
 	}
 	return w.linkMissingCurrencies(ctx)
 }
@@ -186,17 +191,23 @@ func (w *work) waiting(ctx context.Context) (held []store.Outcome, fingerprint s
 	if err != nil {
 		return nil, "", err
 	}
-	if w.fingerprint != "" && fingerprint == w.fingerprint && w.opts.Now().Sub(w.lookedAgain) < lookAgainAfter {
+	changed := w.fingerprint != "" && fingerprint != w.fingerprint
+	if w.fingerprint != "" && !changed && w.opts.Now().Sub(w.lookedAgain) < lookAgainAfter {
 		return nil, fingerprint, nil
 	}
-	if w.fingerprint != "" && fingerprint != w.fingerprint {
-		if err := w.renew(ctx); err != nil {
-			return nil, "", err
-		}
+	held, err = w.store.Outcomes(ctx, store.Filter{States: []store.State{store.Held}})
+	if err != nil {
+		return nil, "", err
 	}
 	w.lookedAgain = w.opts.Now()
-	held, err = w.store.Outcomes(ctx, store.Filter{States: []store.State{store.Held}})
-	return held, fingerprint, err
+	if changed {
+		return held, fingerprint, w.renew(ctx)
+	}
+	if len(held) > 0 {
+		// What the CRM demanded when they were held may have changed there.
+		w.forget()
+	}
+	return held, fingerprint, nil
 }
 
 // renew takes up changed settings and forgets what was known of the CRM.
@@ -205,7 +216,7 @@ func (w *work) renew(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.settings, w.atlas = settings, nil
+	w.settings = settings
 	w.forget()
 	return w.readDefaults(ctx)
 }
@@ -213,6 +224,7 @@ func (w *work) renew(ctx context.Context) error {
 // forget makes the next use ask the CRM anew what it demands: a refused kind may be allowed by now.
 func (w *work) forget() {
 	w.crm.Forget()
+	w.atlas = nil
 	w.draft.Modules = map[string]vtigerws.Module{}
 	w.companies.known, w.companies.shared = map[string]string{}, ""
 	w.out.unblock()
@@ -258,12 +270,7 @@ func (w *work) carryChanges(ctx context.Context, c Changes, next *Cursors) error
 	if err := w.carryPeople(ctx, c, orders, next); err != nil {
 		return err
 	}
-	for group := range chunks(orders, batch) {
-		if err := w.carryOrders(ctx, group, w.out.carry); err != nil {
-			return err
-		}
-	}
-	return nil
+	return w.carryOrders(ctx, orders, w.out.carry)
 }
 
 // changedOrders are the orders to carry: new ones, and changes of registered ones. Rows named only by a new state or a
@@ -292,9 +299,26 @@ func (w *work) changedOrders(ctx context.Context, c Changes, cursors Cursors) ([
 	if err != nil {
 		return nil, err
 	}
+	if err := w.holdMissing(ctx, unread, more); err != nil {
+		return nil, err
+	}
 	maps.Copy(rows, more)
 	maps.DeleteFunc(rows, func(id int64, _ psapi.Order) bool { return !registered[id] && id <= cursors.FirstOrder })
 	return slices.SortedFunc(maps.Values(rows), func(a, b psapi.Order) int { return int(a.ID - b.ID) }), nil
+}
+
+// holdMissing holds the orders that a change names and the shop does not show. It is asked for them again with all
+// that is held; if they stay away, they are gone.
+func (w *work) holdMissing(ctx context.Context, named []int64, shown map[int64]psapi.Order) error {
+	var chains []Chain
+	for _, id := range named {
+		if _, there := shown[id]; !there {
+			chain := Chain{Entity: store.Order, ShopID: id, Label: ShopOrder{Order: psapi.Order{ID: id}}.label()}
+			chains = append(chains, hold(chain, "missing", "the shop names this order in a change but does not show it; it will be asked for again"))
+		}
+	}
+	_, err := w.out.carry(ctx, chains)
+	return err
 }
 
 // carryPeople carries registrations, edits, first addresses and logins. Who has just ordered is left to the order,
@@ -475,10 +499,8 @@ func (w *work) carryAgain(ctx context.Context, outcomes []store.Outcome) error {
 	if err != nil {
 		return err
 	}
-	for group := range chunks(byShopID(orders), batch) {
-		if err := w.carryOrders(ctx, group, w.out.carry); err != nil {
-			return err
-		}
+	if err := w.carryOrders(ctx, byShopID(orders), w.out.carry); err != nil {
+		return err
 	}
 	return w.reportGone(ctx, outcomes, func(o store.Outcome) bool {
 		_, product := products[o.ShopID]
@@ -522,7 +544,7 @@ func (e *Engine) Retry(ctx context.Context, f store.Filter) (Summary, error) {
 		return Summary{}, err
 	}
 	w.count.total.Store(int64(len(outcomes)))
-	if err = w.ready(runCtx); err == nil {
+	if _, err = w.ready(runCtx); err == nil {
 		err = w.carryAgain(runCtx, outcomes)
 	}
 	err = w.end(ctx, err)
