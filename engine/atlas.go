@@ -221,36 +221,28 @@ func (a *atlas) state(id int64) psapi.OrderState {
 	return psapi.OrderState{ID: id}
 }
 
-<<<<<<< ours
 // linkingCursor says that the automatic linking of the first connection has begun and not come to its end.
 const linkingCursor = "currencies.linking"
 
 // linkMissingCurrencies links by code when nothing is linked yet: the first connection (rules.md 5). What a dead
-// process had begun there is finished: the links it made do not make the others somebody's choice.
-func (w *work) linkMissingCurrencies(ctx context.Context) error {
+// process had begun there is finished: the links it made do not make the others somebody's choice. It says whether it did.
+func (w *work) linkMissingCurrencies(ctx context.Context) (linked bool, err error) {
 	a, err := w.readAtlas(ctx)
 	if err != nil || w.out == nil {
-		return err
+		return false, err
 	}
 	begun, err := w.store.Cursor(ctx, linkingCursor)
 	if err != nil || len(a.money.links) > 0 && begun == "" {
-		return err
+		return false, err
 	}
 	if err := w.store.SetCursor(ctx, linkingCursor, "begun"); err != nil {
-		return err
-=======
-// linkMissingCurrencies links by code when nothing is linked yet: the first connection (rules.md 5). It says whether it did.
-func (w *work) linkMissingCurrencies(ctx context.Context) (linked bool, err error) {
-	a, err := w.readAtlas(ctx)
-	if err != nil || len(a.money.links) > 0 || w.out == nil {
 		return false, err
->>>>>>> theirs
 	}
 	if _, err := w.linkCurrencies(ctx, a.money, w.crm); err != nil {
 		return false, err
 	}
 	if err := w.store.SetCursor(ctx, linkingCursor, ""); err != nil {
-		return err
+		return false, err
 	}
 	w.atlas = nil
 	_, err = w.readAtlas(ctx)
