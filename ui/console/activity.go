@@ -47,6 +47,10 @@ func (e runsEvent) apply(a *app) tea.Cmd {
 
 func (v *activity) rows(a *app, w int) []row {
 	state, words := a.export.stateOf(a, "watch")
+	// What follows from the shop's changes is told here wherever they are carried from.
+	if run, active := a.live.running(); active && run.Kind == "watch" {
+		words = carried(run) + ", " + requests(run) + ", by " + run.Who
+	}
 	rows := []row{
 		{line: line{{"Following the shop  ", strong}, state, {"  " + words, faint}}},
 		{line: line{{"Show  < ", faint}, {activityViews[v.view], accent}, {" >", faint}}},

@@ -44,13 +44,14 @@ type app struct {
 	th      theme
 	w, h    int
 
-	at    place // the screen in view
-	came  place // the tab that esc leads back to from the activity view
-	ed    *editor
-	dlg   *dialog
-	find  *editor // the filter while it is typed
-	note  note
-	draft draft
+	at     place // the screen in view
+	came   place // the tab that esc leads back to from the activity view
+	ed     *editor
+	dlg    *dialog
+	find   *editor // the filter while it is typed
+	note   note
+	draft  draft
+	saving bool
 
 	details       details
 	connection    connection
@@ -295,6 +296,7 @@ func (a *app) draftKey(act action) tea.Cmd {
 }
 
 func (e savedEvent) apply(a *app) tea.Cmd {
+	a.saving = false
 	reconnect, first := false, len(a.settings.Missing()) > 0
 	for _, id := range e.rows {
 		c, ok := a.draft.of(id)

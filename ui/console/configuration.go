@@ -207,6 +207,9 @@ func (c *configuration) currencyRows(a *app, w int) []row {
 		rows = append(rows, row{line: toned(bad, words)})
 	}
 	for _, r := range c.table.Rows {
+		if _, taken := c.linkedTo(a, r.ShopID); r.CRMID == "" && taken {
+			continue // the draft links it: it stands in its CRM currency's row
+		}
 		rows = append(rows, c.currencyRow(a, r, w))
 		if a.ed != nil && a.ed.row == linkRow(r) {
 			rows = append(rows, a.ed.list(cols[0].w+2+2+2)...)
@@ -659,8 +662,8 @@ func (c *configuration) hint(a *app) note {
 		return note{plain, links[len(links)-1]}
 	case a.draft.count(onConfiguration) > 0:
 		return note{plain, "s saves after showing what will change, u undoes."}
-	case c.table.HeldByLinks > 0:
+	case c.table.HeldByLinks > 0 && !strings.HasPrefix(c.grid.cursor, "setting:"):
 		return note{plain, plural(int64(c.table.HeldByLinks), "held order") + " wait for a currency to be linked."}
 	}
-	return note{}
+	return meaning(c.grid.cursor)
 }

@@ -35,11 +35,11 @@ var connectionRows = []struct {
 	group, title, help string
 	setting            string
 }{
-	{"vtiger CRM", "URL", "http:// or https://, as in the browser's address bar", engine.CRMURL},
-	{"vtiger CRM", "User name", "records are written with this user's rights", engine.CRMUser},
+	{"vtiger CRM", "URL", "", engine.CRMURL},
+	{"vtiger CRM", "User name", "its rights are the connector's", engine.CRMUser},
 	{"vtiger CRM", "Access key", "My Preferences, User Advanced Options", engine.CRMKey},
-	{"PrestaShop", "URL", "the shop's front page", engine.ShopURL},
-	{"PrestaShop", "Key", "Tools, Web service: 32 characters", engine.ShopKey},
+	{"PrestaShop", "URL", "", engine.ShopURL},
+	{"PrestaShop", "Key", "Tools, Web service", engine.ShopKey},
 }
 
 // seldomRows stand at the end: most installations never need them.
@@ -167,7 +167,10 @@ func (a *app) settingValue(name string, w int) line {
 	return line{{cut(clean(v), w), plain}}
 }
 
-const valueWidth = 40
+const (
+	valueWidth = 40 // of a field being edited
+	helpColumn = 41 // a word of help beside short values
+)
 
 // settingRow is a setting: title, value or editor, mark, and a word of help where there is room.
 func (a *app) settingRow(setting, name, help string, w int) []row {
@@ -179,10 +182,8 @@ func (a *app) settingRow(setting, name, help string, w int) []row {
 	if env := a.fromEnvironment(setting); env != "" {
 		help = "from " + env
 	}
-	// The word of help stands in a column of its own, or at the right edge where it would not fit there.
-	used := width(l.String())
-	if at := max(used+2, min(20+vw+4, w-2-width(help))); help != "" && at+width(help) <= w-2 {
-		l = l.and(span{strings.Repeat(" ", at-used) + help, faint})
+	if at := max(width(l.String())+2, helpColumn); help != "" && at+width(help) <= w-2 {
+		l = l.and(span{strings.Repeat(" ", at-width(l.String())) + help, faint})
 	}
 	rows := []row{{id: id, line: l}}
 	if a.ed != nil && a.ed.row == id && a.ed.listed {
@@ -349,7 +350,7 @@ func (c *connection) fieldValue(a *app, f engine.MandatoryField, w int) line {
 	case v != "" && f.Source != "":
 		return line{{v, plain}, {" when not " + f.Source, faint}}
 	case v != "":
-		return text(v)
+		return toned(plain, v)
 	case f.Source != "":
 		return toned(faint, f.Source)
 	}
@@ -719,5 +720,15 @@ func (c *connection) hint(a *app) note {
 	case strings.HasPrefix(c.grid.cursor, "field:"):
 		return note{plain, "Without a value for these fields vtiger refuses the record: give each a default."}
 	}
-	return note{}
+	return meaning(c.grid.cursor)
+}
+
+// meaning says what the setting of a row is for.
+func meaning(row string) note {
+	name, _ := strings.CutPrefix(row, "setting:")
+	s, ok := engine.FindSetting(name)
+	if !ok {
+		return note{}
+	}
+	return note{faint, sentence(s.Meaning)}
 }

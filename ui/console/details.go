@@ -2,7 +2,6 @@ package console
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -125,6 +124,8 @@ func number(n int64) string {
 	return humanize.Comma(n)
 }
 
+const checkIndent = 29 // cells before a check's text
+
 var (
 	checkColumns  = []column{{w: 18}, {w: 7}, {}}
 	entityColumns = []column{
@@ -156,9 +157,7 @@ func (d *details) rows(a *app, w int) []row {
 		return append(rows, row{line: toned(faint, "  reading the state file ...")})
 	}
 	for _, c := range d.status.Checks {
-		if c.ID == "following" {
-			c.Text = following(a)
-		}
+		c.Text = current(a, c)
 		rows = append(rows, row{id: "check:" + c.ID, line: columns(w-2, checkColumns, span{c.Title, plain}, levelWord(c.Level), span{c.Text, plain})})
 	}
 	heads := []span{{"", faint}, {"in shop", faint}, {"linked", faint}, {"pending", faint}, {"held", faint}, {"failed", faint}, {"last run", faint}}
@@ -171,8 +170,11 @@ func (d *details) rows(a *app, w int) []row {
 	return rows
 }
 
-// following says who runs what now; the check itself is as old as the last question.
-func following(a *app) string {
+// current is the text of a check. Who runs what is known better than at the last question.
+func current(a *app, c engine.Check) string {
+	if c.ID != "following" {
+		return c.Text
+	}
 	run, active := a.live.running()
 	switch {
 	case !active:
@@ -264,8 +266,9 @@ func account(s engine.EntityStatus) []row {
 	return append(rows, row{}, prose(plain, "Last run: "+s.LastRun))
 }
 
-func (d *details) pane(*app) []row {
+func (d *details) pane(a *app) []row {
 	if c, ok := d.check(); ok {
+		c.Text = current(a, c)
 		return append([]row{heading(c.Title), {}}, explain(c)...)
 	}
 	if s, ok := d.entity(); ok {
@@ -278,6 +281,7 @@ func (d *details) act(a *app, act action) (tea.Cmd, string) {
 	switch act {
 	case open:
 		if c, ok := d.check(); ok {
+			c.Text = current(a, c)
 			a.page(c.Title, explain(c))
 		} else if s, ok := d.entity(); ok {
 			a.page(entityTitle(s.Entity), account(s))
@@ -291,21 +295,33 @@ func (d *details) act(a *app, act action) (tea.Cmd, string) {
 	return nil, ""
 }
 
-func (d *details) hint(*app) note {
-	if c, ok := d.check(); ok && c.Level != engine.OK && c.Cure != "" {
-		return note{plain, c.Cure}
-	}
-	failed, warned := 0, 0
-	for _, c := range d.status.Checks {
-		switch c.Level {
-		case engine.Failure:
-			failed++
-		case engine.Warning:
-			warned++
+func (d *details) hint(a *app) note {
+	if c, ok := d.check(); ok {
+		// The cure of what is wrong, or the whole of a text that its row cuts off.
+		if c.Level != engine.OK && c.Cure != "" {
+			return note{plain, c.Cure}
+		}
+		if text := current(a, c); width(clean(text)) > a.listWidth()-2-checkIndent {
+			return note{plain, text}
 		}
 	}
-	if failed+warned == 0 {
+	var parts []string
+	for _, l := range []struct {
+		level engine.Level
+		word  string
+	}{{engine.Failure, "failure"}, {engine.Warning, "warning"}} {
+		n := 0
+		for _, c := range d.status.Checks {
+			if c.Level == l.level {
+				n++
+			}
+		}
+		if n > 0 {
+			parts = append(parts, plural(int64(n), l.word))
+		}
+	}
+	if parts == nil {
 		return note{}
 	}
-	return note{plain, fmt.Sprintf("%d failed, %s: enter on the line says what to do.", failed, plural(int64(warned), "warning"))}
+	return note{plain, sentence(strings.Join(parts, ", ") + ": enter on the line says what to do")}
 }

@@ -113,6 +113,7 @@ func (d *draft) ask(a *app) {
 func (d *draft) save(a *app) tea.Cmd {
 	changes := slices.Clone(d.changes)
 	set := d.settings()
+	a.saving = true
 	a.say(faint, "saving ...")
 	return a.jobs.do(func(ctx context.Context) event {
 		var saved []string

@@ -231,7 +231,7 @@ const barWidth = 54
 // progress is the bar of a run and its figures.
 func (x *exports) progress(a *app, run store.Run, w int) []row {
 	if run.Kind == "watch" {
-		return []row{{kids: true, line: line{{" " + counted(run.Counts), plain}, {"   " + sessions(run), faint}}}}
+		return []row{{kids: true, line: line{{" " + carried(run), plain}, {"   " + requests(run), faint}}}}
 	}
 	done := run.Sum()
 	total := "?"
@@ -270,7 +270,15 @@ func (x *exports) progress(a *app, run store.Run, w int) []row {
 	return []row{{kids: true, line: l}, {kids: true, line: c.and(span{strings.Repeat(" ", gap) + pace, faint})}}
 }
 
-func sessions(run store.Run) string {
+// carried is what watch has done since it was started.
+func carried(run store.Run) string {
+	if run.Sum() == 0 {
+		return "no change yet"
+	}
+	return counted(run.Counts)
+}
+
+func requests(run store.Run) string {
 	return fmt.Sprintf("%s shop requests, %s CRM requests", number(run.ShopRequests), number(run.CRMRequests))
 }
 

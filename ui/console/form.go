@@ -337,15 +337,3 @@ func (ed *editor) list(indent int) []row {
 	}
 	return rows
 }
-
-// sentence makes a rule readable as one.
-func sentence(s string) string {
-	if s == "" {
-		return ""
-	}
-	s = strings.ToUpper(s[:1]) + s[1:]
-	if !strings.HasSuffix(s, ".") {
-		s += "."
-	}
-	return s
-}

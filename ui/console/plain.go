@@ -157,7 +157,7 @@ func (u *lines) press(key tea.KeyType, runes ...rune) {
 // busy says that an answer is on its way that the next question depends on.
 func (u *lines) busy() bool {
 	a := u.a
-	return !a.ready || a.details.asking || a.connection.testing || a.connection.loading || a.configuration.loading || a.configuration.linking ||
+	return !a.ready || a.saving || a.details.asking || a.connection.testing || a.connection.loading || a.configuration.loading || a.configuration.linking ||
 		a.export.checking || a.dlg != nil && a.dlg.busy || a.ed != nil && a.ed.busy || a.leaving
 }
 

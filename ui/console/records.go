@@ -76,7 +76,7 @@ type recordEvent struct {
 func (a *app) openRecord(row string) tea.Cmd {
 	entity, id, ok := recordOf(row)
 	if !ok {
-		a.say(plain, "This line is about no record.")
+		a.say(plain, "There is no record to show here.")
 		return nil
 	}
 	a.say(faint, "reading what was sent and answered ...")
@@ -93,11 +93,11 @@ func (e recordEvent) apply(a *app) tea.Cmd {
 		return nil
 	}
 	o := e.view.Outcome
-	title := o.Label
-	if title == "" {
-		title = fmt.Sprintf("%s %d", e.entity, e.shopID)
+	title := fmt.Sprintf("%s %d", e.entity, e.shopID)
+	if o.Label != "" && o.Label != title {
+		title = o.Label + "  (" + title + " of the shop)"
 	}
-	a.page(title+"  ("+fmt.Sprintf("%s %d of the shop", e.entity, e.shopID)+")", recordPage(e.view))
+	a.page(title, recordPage(e.view))
 	if o.State == store.Held || o.State == store.Failed {
 		a.dlg.also = map[action]func(a *app) tea.Cmd{retry: func(a *app) tea.Cmd {
 			cmd, why := a.runKey(retry, recordRow(e.entity, e.shopID))

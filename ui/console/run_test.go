@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"regexp"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -167,7 +168,7 @@ func TestALostTerminalEndsTheConsole(t *testing.T) {
 
 func TestTheWindowIsResized(t *testing.T) {
 	x := spawn(t, 80, 24, "1")
-	x.See("checked").Resize(120, 40).See("0 failed, 2 warnings").Press("3").See("In scripts: cartiger config set")
+	x.See("checked").Resize(120, 40).See("2 warnings: enter").Press("3").See("In scripts: cartiger config set")
 	x.Resize(52, 14).See("cartiger needs 60x16, this is 52x14. q quits.").Resize(60, 16).See("[3 Config]").Press("q")
 	if code := x.Ends(); code != 0 {
 		t.Errorf("exit code %d", code)
@@ -250,4 +251,155 @@ func TestAnIdleConsoleIsSilent(t *testing.T) {
 			}
 		}
 	})
+}
+
+// stuck is a terminal that takes no output, as one stopped by ctrl+s.
+type stuck struct{ released chan struct{} }
+
+func (s stuck) Write(p []byte) (int, error) {
+	<-s.released
+	return len(p), nil
+}
+
+func TestATerminalThatTakesNoOutputDoesNotKeepTheRuns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.now = time.Now
+		ctx, cancel := context.WithCancelCause(t.Context())
+		out := stuck{make(chan struct{})}
+		in, typed := io.Pipe()
+		done := make(chan error, 1)
+		go func() {
+			done <- Run(ctx, f, Options{In: in, Out: out, State: f, Who: me, Environ: func(string) string { return "" }})
+		}()
+		time.Sleep(time.Second)
+		began := time.Now()
+		cancel(Signalled{syscall.SIGTERM})
+		if err := <-done; !errors.Is(err, Signalled{syscall.SIGTERM}) {
+			t.Errorf("ended with %v", err)
+		}
+		if took := time.Since(began); took > 3*time.Second {
+			t.Errorf("the console waited %s for the terminal", took)
+		}
+		close(out.released)
+		_ = typed.Close()
+		time.Sleep(time.Minute) // the program's goroutines end now that they can
+	})
+}
+
+// inLines runs the line mode and gives what it has written.
+func inLines(t *testing.T, f *fake, script func(line func(string) string, cancel context.CancelCauseFunc)) (string, error) {
+	t.Helper()
+	var out safeBuffer
+	var err error
+	synctest.Test(t, func(t *testing.T) {
+		f.now = time.Now
+		ctx, cancel := context.WithCancelCause(t.Context())
+		in, typed := io.Pipe()
+		done := make(chan error, 1)
+		go func() {
+			done <- Run(ctx, f, Options{In: in, Out: &out, State: f, Who: me, Plain: true, Environ: func(string) string { return "" }})
+		}()
+		time.Sleep(time.Second)
+		script(func(s string) string {
+			before := len(out.String())
+			_, _ = io.WriteString(typed, s+"\n")
+			time.Sleep(time.Second)
+			return out.String()[before:]
+		}, cancel)
+		_ = typed.Close()
+		err = <-done
+		cancel(nil)
+	})
+	return out.String(), err
+}
+
+type safeBuffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (s *safeBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *safeBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+func TestLinesDoWhatKeysDo(t *testing.T) {
+	f := newFake()
+	expect := func(got string, texts ...string) {
+		t.Helper()
+		for _, text := range texts {
+			if !strings.Contains(got, text) {
+				t.Errorf("no %q in:\n%s", text, got)
+			}
+		}
+	}
+	all, err := inLines(t, f, func(line func(string) string, _ context.CancelCauseFunc) {
+		expect(line("?"), "Everywhere", "3 Configuration", "key: ")
+		expect(line("zz"), `No key is called "zz"`)
+		expect(line("j"), "Lines have numbers here")
+		expect(line("enter 99"), "Lines are numbered from 1 to 16 here.")
+		expect(line("enter 5"), "What to do", "Lead Source: add the value")
+		expect(line("3"), "[3 Configuration]", "  1 [x] Create Account")
+		expect(line("space 1"), "[ ] Create Account   *  off: orders hang")
+		expect(line("enter 3"), "value (enter alone: Bon de commande no; - makes it empty): ")
+		expect(line("é"), "Not allowed here. Letters a-z A-Z without accents")
+		expect(line("-"), "Sales order prefix", "now: 1")
+		expect(line("/swiss"), "  1 Swiss Franc - CHF")
+		expect(line("enter 1"), "  4 Franc suisse - CHF", "number (enter alone: Franc suisse - CHF): ")
+		expect(line("9"), "A number from 1 to 6.")
+		expect(line(""), "key: ")
+		expect(line("4"), "[4 Export]")
+		expect(line("e 1"), "Export products into the CRM?", "y or n: ")
+		expect(line(""), "y does it, esc leaves")
+		expect(line("n"), "key: ")
+		expect(line("d 1"), "Preview of products", "SKU_4")
+		expect(line("2"), "module < Products >")
+		expect(line("enter 7"), "name to search")
+		expect(line("dup"), "  1 Atelier Dupont", "number, or another name")
+		expect(line("2"), "Dupuis & fils *")
+		expect(line("s"), "Save 4 changes?")
+		expect(line("y"), "Saved: 4 changes.")
+		expect(line("a"), "Show  < log >")
+		expect(line("q"), "")
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if strings.Contains(all, "\x1b") {
+		t.Error("escapes were written")
+	}
+}
+
+func TestTheEndOfTheInputStopsWhatRuns(t *testing.T) {
+	f := newFake()
+	out, err := inLines(t, f, func(line func(string) string, _ context.CancelCauseFunc) {
+		line("4")
+		line("e 1")
+		line("y")
+	})
+	if err != nil || !strings.Contains(out, "SKU_20 created Products 6x1020") || f.runs[0].State != "stopped" {
+		t.Errorf("error %v, run %v", err, f.runs[0].State)
+	}
+}
+
+func TestASignalEndsTheLineMode(t *testing.T) {
+	f := newFake()
+	_, err := inLines(t, f, func(line func(string) string, cancel context.CancelCauseFunc) {
+		line("4")
+		line("e 1")
+		line("y")
+		cancel(Signalled{syscall.SIGHUP})
+		time.Sleep(time.Second)
+	})
+	if !errors.Is(err, Signalled{syscall.SIGHUP}) || f.runs[0].State != "stopped" {
+		t.Errorf("error %v, run %v", err, f.runs[0].State)
+	}
 }

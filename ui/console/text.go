@@ -2,91 +2,19 @@ package console
 
 import (
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
-	"github.com/charmbracelet/x/ansi"
+	"cartiger/ui/text"
 )
 
-// clean makes text from outside harmless: terminal escapes, control characters and marks that reorder or hide text
-// are removed, every kind of blank is one space, broken UTF-8 is shown as such (rules.md 9.8). Everything that is
-// drawn passes through here, see span.
-func clean(s string) string {
-	if plainASCII(s) {
-		return s
-	}
-	var b strings.Builder
-	b.Grow(len(s))
-	marks := 0
-	for _, r := range ansi.Strip(strings.ToValidUTF8(s, "\uFFFD")) {
-		switch {
-		case r == '\n' || r == '\r' || r == '\t' || unicode.Is(unicode.Zs, r) || unicode.Is(unicode.Zl, r) || unicode.Is(unicode.Zp, r):
-			b.WriteByte(' ')
-		case unicode.Is(unicode.Mn, r) || unicode.Is(unicode.Me, r):
-			// A letter may carry a few accents; towers of them would run into other lines.
-			if marks++; marks <= 3 && !variation(r) {
-				b.WriteRune(r)
-			}
-			continue
-		case !unicode.IsGraphic(r):
-			// Cc, Cf (bidirectional marks, zero width joiners, tags), Co, Cs and unassigned ones.
-		default:
-			b.WriteRune(r)
-		}
-		marks = 0
-	}
-	return b.String()
-}
-
-// variation selectors change how wide a character is, and terminals disagree by how much.
-func variation(r rune) bool { return r >= 0xFE00 && r <= 0xFE0F || r >= 0xE0100 && r <= 0xE01EF }
-
-func plainASCII(s string) bool {
-	for i := range len(s) {
-		if s[i] < ' ' || s[i] >= utf8.RuneSelf || s[i] == 0x7f {
-			return false
-		}
-	}
-	return true
-}
-
-// width is how many cells clean text takes.
-func width(s string) int { return ansi.StringWidth(s) }
-
-// cut shortens clean text to w cells; what was cut is shown by an ellipsis.
-func cut(s string, w int) string {
-	if w <= 0 {
-		return ""
-	}
-	if width(s) <= w {
-		return s
-	}
-	return ansi.Truncate(s, w, "…")
-}
-
-// pad cuts and fills clean text to exactly w cells.
-func pad(s string, w int) string {
-	s = cut(s, w)
-	return s + strings.Repeat(" ", max(0, w-width(s)))
-}
-
-// padLeft is pad with the text at the right, for numbers.
-func padLeft(s string, w int) string {
-	s = cut(s, w)
-	return strings.Repeat(" ", max(0, w-width(s))) + s
-}
-
-// wrap breaks text into lines of at most w cells, at blanks where there are any. Line breaks of the text are kept.
-func wrap(s string, w int) []string {
-	var lines []string
-	for paragraph := range strings.SplitSeq(s, "\n") {
-		text := ansi.Wrap(strings.TrimRight(clean(paragraph), " "), max(1, w), "")
-		for l := range strings.SplitSeq(text, "\n") {
-			lines = append(lines, strings.TrimRight(l, " "))
-		}
-	}
-	return lines
-}
+// Short names for what stands in nearly every row of the screens.
+var (
+	clean   = text.Clean
+	width   = text.Width
+	cut     = text.Cut
+	pad     = text.Pad
+	padLeft = text.PadLeft
+	wrap    = text.Wrap
+)
 
 // plural gives "1 order", "2 orders".
 func plural(n int64, noun string) string {
@@ -94,4 +22,16 @@ func plural(n int64, noun string) string {
 		return "1 " + noun
 	}
 	return number(n) + " " + noun + "s"
+}
+
+// sentence makes a rule readable as one.
+func sentence(s string) string {
+	if s == "" {
+		return ""
+	}
+	s = strings.ToUpper(s[:1]) + s[1:]
+	if !strings.HasSuffix(s, ".") {
+		s += "."
+	}
+	return s
 }

@@ -118,7 +118,6 @@ type span struct {
 // line is one row of the screen.
 type line []span
 
-func text(s string) line             { return line{{s, plain}} }
 func toned(t tone, s string) line    { return line{{s, t}} }
 func (l line) and(more ...span) line { return append(l[:len(l):len(l)], more...) }
 
