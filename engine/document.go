@@ -25,6 +25,8 @@ type DocumentProduct struct {
 	// Rate is the rate of tax1 that it is known to have assigned, per cent; Assigned false = none, or nobody knows.
 	Rate     decimal.Decimal
 	Assigned bool
+	// stock is what the CRM said of its stock when it was found, with stockFields on 5.1.0; nil = not asked.
+	stock vtigerws.Record
 }
 
 // DocumentInput is an order of the shop with what the CRM has for its products.

@@ -496,7 +496,10 @@ func (w *work) orderProducts(ctx context.Context, orders []ShopOrder, a *atlas, 
 				case len(records[Fold(art.Code)]) > 0:
 					found[p.ID] = DocumentProduct{Product: records[Fold(art.Code)][0].ID()}
 				default:
-					found[p.ID] = DocumentProduct{Product: made[i].ids["product"], Rate: p.TaxRate, Assigned: p.TaxRate.IsPositive()}
+					found[p.ID] = DocumentProduct{
+						Product: made[i].ids["product"], Rate: p.TaxRate, Assigned: p.TaxRate.IsPositive(),
+						stock: vtigerws.Record{"id": made[i].ids["product"], "reorderlevel": noReorder},
+					}
 				}
 			}
 		}
@@ -556,14 +559,18 @@ func (w *work) linkedProducts(ctx context.Context, orders []ShopOrder, found map
 			crmIDs = append(crmIDs, l.CRMID)
 		}
 	}
-	alive := map[string]bool{}
+	alive := map[string]vtigerws.Record{}
 	if len(crmIDs) > 0 {
-		records, err := w.crm.Find(ctx, Products, "id", crmIDs, "productcode")
+		fields := []string{"productcode"}
+		if w.draft.Dialect.StockCrash {
+			fields = append(fields, stockFields...)
+		}
+		records, err := w.crm.Find(ctx, Products, "id", crmIDs, fields...)
 		if err != nil {
 			return nil, nil, err
 		}
 		for _, r := range records {
-			alive[r.ID()] = true
+			alive[r.ID()] = r
 		}
 	}
 	rates, err := w.assignedRates(ctx, crmIDs)
@@ -571,10 +578,11 @@ func (w *work) linkedProducts(ctx context.Context, orders []ShopOrder, found map
 		return nil, nil, err
 	}
 	for _, l := range links {
-		if !alive[l.CRMID] {
+		record, there := alive[l.CRMID]
+		if !there {
 			continue
 		}
-		p := DocumentProduct{Product: l.CRMID}
+		p := DocumentProduct{Product: l.CRMID, stock: record}
 		if tax := rates[l.CRMID]; tax != nil {
 			p.Rate, p.Assigned = *tax, true
 		}

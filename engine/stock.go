@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/shopspring/decimal"
@@ -32,27 +33,39 @@ func (w *work) relieve(ctx context.Context, orders []ShopOrder, found map[int64]
 	}
 	pieces := map[string]int64{}
 	owner := map[string]int64{}
+	stocks := map[string]vtigerws.Record{}
 	for _, o := range orders {
 		for _, d := range o.Details {
 			if p, ok := found[productID(d)]; ok && p.Product != "" {
 				pieces[p.Product] += d.Quantity
 				owner[p.Product] = productID(d)
+				if p.stock != nil {
+					stocks[p.Product] = p.stock
+				}
 			}
 		}
 	}
-	var ids []string
-	for id := range pieces {
-		ids = append(ids, id)
-	}
-	if slices.Sort(ids); len(ids) == 0 || w.out == nil {
+	if w.out == nil {
 		return nil
 	}
-	records, err := w.crm.Find(ctx, Products, "id", ids, stockFields...)
-	if err != nil {
-		return err
+	var unasked []string
+	for id := range pieces {
+		if stocks[id] == nil {
+			unasked = append(unasked, id)
+		}
+	}
+	if slices.Sort(unasked); len(unasked) > 0 {
+		records, err := w.crm.Find(ctx, Products, "id", unasked, stockFields...)
+		if err != nil {
+			return err
+		}
+		for _, r := range records {
+			stocks[r.ID()] = r
+		}
 	}
 	var chains []Chain
-	for _, r := range records {
+	for _, id := range slices.Sorted(maps.Keys(stocks)) {
+		r := stocks[id]
 		if r["reorderlevel"] == noReorder || !wouldCrash(r, pieces[r.ID()]) {
 			continue
 		}
@@ -65,6 +78,6 @@ func (w *work) relieve(ctx context.Context, orders []ShopOrder, found map[int64]
 			}},
 		})
 	}
-	_, err = carry(ctx, chains)
+	_, err := carry(ctx, chains)
 	return err
 }
