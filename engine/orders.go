@@ -459,8 +459,11 @@ func productID(d psapi.OrderDetail) int64 {
 func (w *work) orderProducts(ctx context.Context, orders []ShopOrder, a *atlas, carry carrier) (found map[int64]DocumentProduct, held map[int64]string, err error) {
 	found, held = map[int64]DocumentProduct{}, map[int64]string{}
 	wanted, missing, err := w.linkedProducts(ctx, orders, found)
-	if err != nil || len(missing) == 0 {
-		return found, held, err
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(missing) == 0 {
+		return found, held, w.addSharers(ctx, found)
 	}
 	shop, err := byID(ctx, w, w.shop.Products, missing, func(p psapi.Product) int64 { return p.ID })
 	if err != nil {
@@ -504,7 +507,23 @@ func (w *work) orderProducts(ctx context.Context, orders []ShopOrder, a *atlas, 
 			}
 		}
 	}
-	return found, held, nil
+	return found, held, w.addSharers(ctx, found)
+}
+
+// addSharers adds the other products of the shop that share their code, and so their CRM product, with these: all
+// their links learn of a tax that it is given.
+func (w *work) addSharers(ctx context.Context, found map[int64]DocumentProduct) error {
+	var ids []string
+	for _, p := range found {
+		ids = append(ids, p.Product)
+	}
+	links, err := w.store.LinksByCRM(ctx, ids...)
+	for _, l := range links {
+		if _, known := found[l.ShopID]; !known && l.Entity == store.Product {
+			found[l.ShopID] = DocumentProduct{Product: l.CRMID}
+		}
+	}
+	return err
 }
 
 // wantedProduct is what a line says about its product, for products that the shop no longer has.

@@ -70,7 +70,9 @@ func planContact(chain Chain, p Person, t PartyTerms, d Drafter) Chain {
 		return chain
 	}
 	chain.State = store.Updated
-	chain.Links = nil
+	if t.Account != "" {
+		chain.Links = linkAll(p, Accounts, t.Account)
+	}
 	chain.Writes = append(chain.Writes, PlannedWrite{
 		Name:  "contacts",
 		Write: vtigerws.Write{Op: vtigerws.OpUpdate, Module: Contacts, ID: id, Fields: vtigerws.Record{"account_id": account}},
