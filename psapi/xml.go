@@ -17,9 +17,11 @@ import (
 
 // Bounds of one document. A full page of the largest resource is 4 MB and 30,000 elements (wire/prestashop.md 3).
 const (
-	maxElements = 200_000
+	maxElements = 200_000 // and attributes
 	maxDepth    = 16
 	maxText     = 64 << 10 // bytes of one value
+	maxTag      = 64 << 10 // bytes of one tag: the decoder keeps a whole one, forty times as large
+	maxGrowth   = 8 << 20  // bytes that repairing may add
 )
 
 // document is the body of one answer, cut down to its <prestashop> element.
@@ -129,6 +131,9 @@ func parse(doc []byte) (*node, error) {
 var errBounds = errors.New("the document is out of bounds")
 
 func tree(doc []byte) (*node, error) {
+	if longTag(doc) {
+		return nil, fmt.Errorf("%w: a tag of more than %d kB", errBounds, maxTag>>10)
+	}
 	decoder := xml.NewDecoder(bytes.NewReader(doc))
 	// shop_name goes through htmlentities(), which XML knows nothing of (capture 017).
 	decoder.Entity = xml.HTMLEntity
@@ -144,8 +149,8 @@ func tree(doc []byte) (*node, error) {
 		}
 		switch t := token.(type) {
 		case xml.StartElement:
-			if elements++; elements > maxElements || len(open) >= maxDepth {
-				return nil, fmt.Errorf("%w: more than %d elements or %d levels", errBounds, maxElements, maxDepth)
+			if elements += 1 + len(t.Attr); elements > maxElements || len(open) >= maxDepth {
+				return nil, fmt.Errorf("%w: more than %d elements and attributes or %d levels", errBounds, maxElements, maxDepth)
 			}
 			n := &node{name: t.Name.Local}
 			if len(t.Attr) > 0 {
@@ -187,6 +192,34 @@ func tree(doc []byte) (*node, error) {
 	return root, nil
 }
 
+// longTag says whether a tag is longer than any that a shop prints. It skips what the decoder takes for text.
+func longTag(doc []byte) bool {
+	for {
+		start := bytes.IndexByte(doc, '<')
+		if start < 0 {
+			return false
+		}
+		doc = doc[start:]
+		var end int
+		switch {
+		case bytes.HasPrefix(doc, []byte(openCDATA)):
+			end = bytes.Index(doc, []byte(closeCDATA))
+		case bytes.HasPrefix(doc, []byte("<!--")):
+			end = bytes.Index(doc, []byte("-->"))
+		case bytes.HasPrefix(doc, []byte("<?")):
+			end = bytes.Index(doc, []byte("?>"))
+		default:
+			if end = tagEnd(doc); end > maxTag {
+				return true
+			}
+		}
+		if end < 0 {
+			return false // the decoder will say so
+		}
+		doc = doc[end:]
+	}
+}
+
 // legal drops what XML 1.0 forbids: PrestaShop prints control characters as they are in the database (capture 128).
 func legal(doc []byte) []byte {
 	if utf8.Valid(doc) && bytes.IndexFunc(doc, illegal) < 0 {
@@ -211,8 +244,12 @@ const (
 
 // repair mends the two faults that the web service prints: "]]>" inside a value, which it does not escape
 // (capture 127), and ampersands that begin no entity. It relies on the web service's own layout,
-// <field><![CDATA[value]]></field>: a value ends at the first "]]>" that its own end tag follows.
+// <field><![CDATA[value]]></field>: a value ends at the first "]]>" that its own end tag follows. Faults without end
+// are left as they are.
 func repair(doc []byte) []byte {
+	if 12*bytes.Count(doc, []byte(closeCDATA))+4*bytes.Count(doc, []byte("&")) > maxGrowth {
+		return doc
+	}
 	var out bytes.Buffer
 	out.Grow(len(doc) + 64)
 	tag := ""     // name of the start tag that ended just here

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -276,10 +277,22 @@ func TestADocumentHasBounds(t *testing.T) {
 	deep := "<prestashop>" + strings.Repeat("<a>", 40) + strings.Repeat("</a>", 40) + "</prestashop>"
 	many := "<prestashop>" + strings.Repeat("<a/>", maxElements+1) + "</prestashop>"
 	bomb := `<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;">]><prestashop>&b;</prestashop>`
-	for name, doc := range map[string]string{"deep": deep, "many": many, "bomb": bomb} {
-		if _, err := parse([]byte(doc)); err == nil {
-			t.Errorf("%s: accepted", name)
+	tag := "<prestashop><a" + strings.Repeat(" b='c'", maxTag/5) + "/></prestashop>"
+	attributes := "<prestashop>" + strings.Repeat("<a b='' c='' d=''/>", maxElements/4+1) + "</prestashop>"
+	for name, doc := range map[string]string{"deep": deep, "many": many, "bomb": bomb, "tag": tag, "attributes": attributes} {
+		if _, err := parse([]byte(doc)); !errors.Is(err, errBounds) {
+			t.Errorf("%s: %v", name, err)
 		}
+	}
+	// Text may be as long as it likes; only a tag may not.
+	for _, doc := range []string{"<a><![CDATA[<" + strings.Repeat("x", 2*maxTag) + "]]></a>", "<a><!-- <" + strings.Repeat("x", 2*maxTag) + " --></a>"} {
+		if longTag([]byte(doc)) {
+			t.Errorf("%.20s… is taken for a long tag", doc)
+		}
+	}
+	faults := strings.Repeat("]]>&", maxGrowth/16+1)
+	if got := repair([]byte(faults)); string(got) != faults {
+		t.Errorf("faults without end have grown from %d to %d bytes", len(faults), len(got))
 	}
 	long := "<prestashop><orders><order><id>7</id><payment><![CDATA[" + strings.Repeat("x", maxText+1) + "]]></payment></order></orders></prestashop>"
 	rows, err := rowsOf(read(t, []byte(long)), "orders", 0)

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -144,7 +145,7 @@ func authorities(file string) (*x509.CertPool, error) {
 	if file == "" {
 		return nil, nil
 	}
-	pem, err := os.ReadFile(file)
+	pem, err := readSmall(file)
 	if err != nil {
 		return nil, setting("CA file", fmt.Sprintf("the CA file cannot be read: %v", err), "Name a readable PEM file.")
 	}
@@ -156,6 +157,16 @@ func authorities(file string) (*x509.CertPool, error) {
 		return nil, setting("CA file", "the CA file holds no certificate", "Name a PEM file with BEGIN CERTIFICATE in it.")
 	}
 	return roots, nil
+}
+
+// readSmall reads a file of at most 1 MB: a mistyped name may be a device or a disk image.
+func readSmall(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	return io.ReadAll(io.LimitReader(f, 1<<20))
 }
 
 func setting(field, message, cure string) error {

@@ -56,6 +56,26 @@ func dig(body []byte) (e envelope, noise []byte, err error) {
 	return envelope{}, nil, errNoEnvelope
 }
 
+// maxParts bounds how many values an answer may hold: each takes a hundred times its bytes once it is understood. A
+// hundred records of a hundred columns are 10,000.
+const maxParts = 200_000
+
+// crowded says that a JSON text holds more values than any answer of a CRM.
+func crowded(text []byte) bool {
+	parts, quoted := 0, false
+	for i := 0; i < len(text); i++ {
+		switch b := text[i]; {
+		case quoted && b == '\\':
+			i++
+		case b == '"':
+			quoted = !quoted
+		case !quoted && (b == ',' || b == '{' || b == '['):
+			parts++
+		}
+	}
+	return parts > maxParts
+}
+
 // whole says that the envelope carries what its success promises.
 func (e envelope) whole() bool {
 	return e.Success != nil && (*e.Success && e.Result != nil || !*e.Success && e.Error != nil)

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"cartiger/problem"
 )
 
 func TestTheJSONIsDugOutOfWhatSurroundsIt(t *testing.T) {
@@ -54,6 +56,23 @@ func TestAnArrayWithGapsIsStillAList(t *testing.T) {
 	}
 	if diff := cmp.Diff(list[scalar]{"Leads", "Accounts"}, types); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestMoreValuesThanAnyAnswerHoldsAreNotUnderstood(t *testing.T) {
+	for text, want := range map[string]bool{
+		`[` + strings.Repeat(`{},`, maxParts/2) + `{}]`:             true,
+		`{"a":"` + strings.Repeat(`,\",[{`, maxParts) + `","b":""}`: false,
+		`[` + strings.Repeat(`"",`, maxParts-1) + `""]`:             false,
+	} {
+		if got := crowded([]byte(text)); got != want {
+			t.Errorf("%.20s…: %v, want %v", text, got, want)
+		}
+	}
+	body := `{"success":true,"result":[` + strings.Repeat(`{},`, maxParts) + `{}]}`
+	_, _, err := open(call{op: "create", write: true}, answer{status: 200, body: []byte(body)})
+	if p, _ := problem.Of(err); p == nil || p.Code != codeTooLarge || p.Kind != problem.Unknown {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -316,7 +316,13 @@ func open(q call, a answer) (json.RawMessage, string, error) {
 	e, noise, err := dig(a.body)
 	if err == nil {
 		quiet := page(noise, 160)
-		if *e.Success {
+		switch {
+		case crowded(e.Result):
+			return nil, quiet, &problem.Error{
+				Kind: q.doubt(), Where: where, Code: codeTooLarge, Message: fmt.Sprintf("%s: the answer holds more than %d values", q.name(), maxParts),
+				Cure: "Check that the URL is the CRM's own; a real answer is far smaller.",
+			}
+		case *e.Success:
 			return e.Result, quiet, nil
 		}
 		return nil, quiet, denied(q, *e.Error)
