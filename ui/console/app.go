@@ -296,7 +296,6 @@ func (a *app) draftKey(act action) tea.Cmd {
 }
 
 func (e savedEvent) apply(a *app) tea.Cmd {
-	a.saving = false
 	reconnect, first := false, len(a.settings.Missing()) > 0
 	for _, id := range e.rows {
 		c, ok := a.draft.of(id)
@@ -311,6 +310,7 @@ func (e savedEvent) apply(a *app) tea.Cmd {
 	a.connection.stale, a.configuration.stale = true, true
 	// What the screens show depends on the settings: they are read first.
 	return a.readSettingsThen(func(a *app) tea.Cmd {
+		a.saving = false
 		cmds := []tea.Cmd{a.screen().show(a)}
 		if reconnect {
 			cmds = append(cmds, a.details.askThen(a, func(a *app) tea.Cmd {
@@ -421,6 +421,7 @@ func (a *app) readSettingsThen(then func(a *app) tea.Cmd) tea.Cmd {
 
 func (e settingsEvent) apply(a *app) tea.Cmd {
 	if e.err != nil {
+		a.saving = false
 		a.fail("read the settings", e.err)
 		return nil
 	}

@@ -393,7 +393,12 @@ func (c *configuration) editLink(a *app, r engine.CurrencyRow) string {
 	ed.hint = "The shop currency that " + r.CRMCode + " of the CRM stands for."
 	ed.done = func(a *app, value, _ string) tea.Cmd {
 		id, _ := strconv.ParseInt(value, 10, 64)
-		c.putLink(a, r, id)
+		// The table may have been read again while the list was open.
+		for _, now := range c.table.Rows {
+			if linkRow(now) == linkRow(r) {
+				c.putLink(a, now, id)
+			}
+		}
 		return nil
 	}
 	a.ed = ed

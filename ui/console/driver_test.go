@@ -297,7 +297,10 @@ func TestMain(m *testing.M) {
 	ch := make(chan os.Signal, 1)
 	signal.Notify(ch, syscall.SIGUSR2)
 	signal.Stop(ch)
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		_ = os.RemoveAll(builtProgram) // "" = it was not built
+		os.Exit(code)
+	}))
 }
 
 // counting counts how often the state file is read.

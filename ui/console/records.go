@@ -97,7 +97,11 @@ func (e recordEvent) apply(a *app) tea.Cmd {
 	if o.Label != "" && o.Label != title {
 		title = o.Label + "  (" + title + " of the shop)"
 	}
-	a.page(title, recordPage(e.view))
+	rows := recordPage(e.view)
+	if o.State == store.Held || o.State == store.Failed {
+		rows = append(rows, row{}, prose(faint, "r retries it."))
+	}
+	a.page(title, rows)
 	if o.State == store.Held || o.State == store.Failed {
 		a.dlg.also = map[action]func(a *app) tea.Cmd{retry: func(a *app) tea.Cmd {
 			cmd, why := a.runKey(retry, recordRow(e.entity, e.shopID))
