@@ -155,21 +155,24 @@ func TestTheDialectOfEachVersion(t *testing.T) {
 	six := with(func(d *Dialect) {
 		d.LineItems, d.RefusesBlank, d.PotentialToAcc, d.ProductNameLen = true, true, true, 100
 	})
+	sixNought := six
+	sixNought.TaxesShipping, sixNought.WholeUpdates = true, true
 	cases := []struct {
 		version string
 		modules []string
 		want    Dialect
 	}{
 		{"5.1.0", stock, Dialect{InLast: true, StockCrash: true, ProductNameLen: 50}},
-		{"5.2.0", stock, with(func(d *Dialect) { d.ConvertLead = true })},
-		{"5.2.1", stock, with(func(d *Dialect) { d.ConvertLead = true })},
+		{"5.2.0", stock, with(func(d *Dialect) { d.ConvertLead, d.EncodesText = true, true })},
+		{"5.2.1", stock, with(func(d *Dialect) { d.ConvertLead, d.EncodesText = true, true })},
 		{"5.3.0", stock, base},
 		{"5.4.0", stock, with(func(d *Dialect) { d.UserCurrency, d.RefusesBlank = true, true })},
-		{"6.0.0", later, six},
+		{"6.0.0", later, sixNought},
+		{"6.1.0", later, six},
 		{"6.4.0", later, six},
 		{"7.5.0", later, six},
 		{"6.4.0", append([]string{AddOn}, later...), func() Dialect { d := six; d.Batch = true; return d }()},
-		{"?", later, six},
+		{"?", later, sixNought}, // the more careful of the two
 		{"?", stock, with(func(d *Dialect) { d.UserCurrency, d.RefusesBlank = true, true })},
 	}
 	for _, k := range cases {

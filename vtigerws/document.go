@@ -16,7 +16,7 @@ import (
 const (
 	maxLines     = 100 // lines of one document that are safe to send as form fields
 	maxVariables = 900 // form fields of one request; PHP's max_input_vars is 1000 and cuts silently
-	ownVariables = 4   // operation, sessionName, elementType, element
+	ownVariables = 5   // operation, sessionName, elementType, element, submode
 )
 
 // The tax names of stock vtiger. All are sent always: where one is missing, the CRM puts its default rate in

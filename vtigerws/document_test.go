@@ -21,6 +21,8 @@ var (
 	v510 = decide("5.1.0", nil)
 	v521 = decide("5.2.1", nil)
 	v540 = decide("5.4.0", nil)
+	v530 = decide("5.3.0", nil)
+	v600 = decide("6.0.0", []string{"LineItem"})
 	v640 = decide("6.4.0", []string{"LineItem"})
 )
 
@@ -127,6 +129,17 @@ func TestNoDiscountIsSentToo(t *testing.T) {
 	}
 }
 
+// Any other form of zero makes 6.4 take the last line's discount off once more.
+func TestNoDiscountIsAPlainZeroOnSix(t *testing.T) {
+	d := order
+	d.Discount = dec("0.00")
+	for _, w := range []Write{{Op: OpCreate, Module: "SalesOrder", Document: &d}, {Op: OpUpdate, Module: "Invoice", ID: "7x3", Document: &d}} {
+		if got := element(t, composed(t, w, v640))["hdnDiscountAmount"]; got != "0" {
+			t.Errorf("%s: %q", w.Op, got)
+		}
+	}
+}
+
 func TestLinesTravelInsideTheElementOnSix(t *testing.T) {
 	d := order
 	d.Lines = append(slices.Clone(order.Lines), Line{Product: "14x30", Quantity: dec("1"), ListPrice: decimal.Zero})
@@ -183,6 +196,7 @@ func TestWritesThatWouldDoHarmAreRefused(t *testing.T) {
 		{"no tax type", Write{Op: OpCreate, Module: "SalesOrder", Document: &untyped}, v521, problem.Internal},
 		{"an Invoice without its lines", Write{Op: OpUpdate, Module: "Invoice", ID: "16x3", Fields: Record{"invoicestatus": "Paid"}}, v521, problem.Internal},
 		{"an Invoice without its lines", Write{Op: OpUpdate, Module: "Invoice", ID: "7x3", Fields: Record{"invoicestatus": "Paid"}}, v640, problem.Internal},
+		{"6.0: a SalesOrder without its lines", Write{Op: OpUpdate, Module: "SalesOrder", ID: "6x3", Fields: Record{"sostatus": "Approved"}}, v600, problem.Internal},
 		{"a new order without lines", Write{Op: OpCreate, Module: "SalesOrder"}, v521, problem.Internal},
 		{"lines of a Lead", Write{Op: OpCreate, Module: "Leads", Document: &order}, v521, problem.Internal},
 		{"a currency's end", Write{Op: OpDelete, Module: "Currency", ID: "21x2"}, v521, problem.Internal},
@@ -260,12 +274,14 @@ func TestAnUpdateKeepsWhatItDoesNotName(t *testing.T) {
 		op   string
 		form map[string]string // beside element
 	}{
-		{"a SalesOrder keeps its lines", Write{Module: "SalesOrder", ID: "15x3"}, v521, "revise", map[string]string{"ajxaction": "DETAILVIEW"}},
+		{"a SalesOrder keeps its lines", Write{Module: "SalesOrder", ID: "15x3"}, v530, "revise", map[string]string{"ajxaction": "DETAILVIEW"}},
+		{"on 5.2 its text too", Write{Module: "SalesOrder", ID: "15x3"}, v521, "revise", map[string]string{"ajxaction": "DETAILVIEW", "submode": "1"}},
 		{"on 6.x too", Write{Module: "SalesOrder", ID: "6x3"}, v640, "revise", map[string]string{"ajxaction": "DETAILVIEW"}},
 		{"on 5.1.0 too", Write{Module: "SalesOrder", ID: "15x3"}, v510, "update", map[string]string{"ajxaction": "DETAILVIEW"}},
-		{"a product keeps its taxes", Write{Module: "Products", ID: "6x3"}, v521, "revise", map[string]string{"ajxaction": "DETAILVIEW"}},
+		{"a product keeps its taxes", Write{Module: "Products", ID: "6x3"}, v521, "revise", map[string]string{"ajxaction": "DETAILVIEW", "submode": "1"}},
 		{"unless they are given", Write{Module: "Products", ID: "6x3", ProductTaxes: taxes}, v640, "revise", map[string]string{"tax1_check": "on", "tax1": "19.6"}},
-		{"a Contact has nothing to keep", Write{Module: "Contacts", ID: "4x3"}, v521, "revise", map[string]string{}},
+		{"a Contact of 5.2 keeps its text", Write{Module: "Contacts", ID: "4x3"}, v521, "revise", map[string]string{"submode": "1"}},
+		{"elsewhere it does anyway", Write{Module: "Contacts", ID: "4x3"}, v530, "revise", map[string]string{}},
 	}
 	for _, k := range cases {
 		t.Run(k.name, func(t *testing.T) {

@@ -229,6 +229,56 @@ func TestAnyTextSurvivesTheWayThereAndBack(t *testing.T) {
 	})
 }
 
+// On 5.2.0 and 5.2.1 it takes a form field of its own.
+func TestAnUpdateLeavesTheOtherTextAsItIs(t *testing.T) {
+	const name = `O'Neil é & <b>Łódź</b> "5 €"`
+	for _, version := range vtigerwstest.Versions() {
+		t.Run(version, func(t *testing.T) {
+			ctx := t.Context()
+			s := start(t, vtigerwstest.Options{Version: version})
+			account, document := sale(t, s)
+			order := orderFields(account)
+			order["bill_street"] = name
+			creates := []vtigerws.Write{
+				{Module: "Contacts", Fields: vtigerws.Record{"lastname": name, "assigned_user_id": "19x1"}},
+				{Module: "SalesOrder", Fields: order, Document: &document},
+				{Module: "Products", Fields: vtigerws.Record{"productname": name, "assigned_user_id": "19x1"}},
+			}
+			changes := []vtigerws.Write{
+				{Fields: vtigerws.Record{"phone": "1"}},
+				{Fields: vtigerws.Record{"sostatus": "Approved", "invoicestatus": "Created"}, Document: &document},
+				{ProductTaxes: map[string]decimal.Decimal{"tax1": dec("5.5")}},
+			}
+			for i, w := range creates {
+				w.Op = vtigerws.OpCreate
+				made := must[vtigerws.Record](t)(s.Do(ctx, w))
+				w.Op, w.ID, w.Fields, w.Document, w.ProductTaxes = vtigerws.OpUpdate, made.ID(), changes[i].Fields, changes[i].Document, changes[i].ProductTaxes
+				for range 2 {
+					must[vtigerws.Record](t)(s.Do(ctx, w))
+				}
+				var kept any
+				for _, r := range s.Records(w.Module) {
+					if r["id"] == made.ID() {
+						kept = firstText(r, "lastname", "bill_street", "productname")
+					}
+				}
+				if kept != name {
+					t.Errorf("%s: %v", w.Module, kept)
+				}
+			}
+		})
+	}
+}
+
+func firstText(r vtigerwstest.Record, names ...string) any {
+	for _, name := range names {
+		if v, ok := r[name]; ok {
+			return v
+		}
+	}
+	return nil
+}
+
 func TestLongAnswersAreComplete(t *testing.T) {
 	onEach(t, vtigerwstest.Options{}, func(t *testing.T, s crm) {
 		ctx := t.Context()

@@ -146,6 +146,9 @@ type Dialect struct {
 	StockCrash     bool // 5.1.0 dies when stock falls under reorderlevel
 	UserCurrency   bool // 5.4: Potentials.amount is converted from the user's currency
 	RefusesBlank   bool // 5.4 and later refuse to blank a mandatory field on revise
+	EncodesText    bool // 5.2.x: a plain revise stores the text that it does not name HTML-encoded, again each time
+	TaxesShipping  bool // 6.0.x counts a group tax on the shipping too
+	WholeUpdates   bool // 6.0.x doubles the lines that an update keeps: orders are updated with their Document there
 	Batch          bool // the CRM-side module's prestashop.batch is there
 	PotentialToAcc bool // 6.x: Potentials.related_to takes Accounts only, Contacts go to contact_id
 	ProductNameLen int  // 50, 6.x 100

@@ -23,6 +23,11 @@ const (
 // a plain update deletes them (wire/vtiger.md 3a, 3d).
 var keepLines = pair{"ajxaction", "DETAILVIEW"}
 
+// keepText is the form field with which a revise of 5.2.x leaves the text that it does not name as it is; any value will
+// do. Without it `O'Neil é` is stored as `O&#039;Neil &eacute;` and encoded again by every further one (5.2.1
+// include/utils/utils.php to_html).
+var keepText = pair{"submode", "1"}
+
 // Do sends one write and gives what the CRM answers: the whole record for create and update, {"id"} for delete, and
 // leadId, accountId, contactId, potentialId for convertlead.
 //
@@ -135,6 +140,8 @@ func composeSave(q call, w Write, d Dialect) (call, error) {
 			return q, rule("a " + w.Module + " is created with its lines")
 		case w.Document == nil && w.Module == moduleInvoice:
 			return q, rule("an Invoice is updated with all its lines, or its stock moves twice")
+		case w.Document == nil && d.WholeUpdates:
+			return q, rule("a SalesOrder of vtiger 6.0 is updated with all its lines, or they double")
 		case w.Document == nil:
 			further = form{keepLines}
 		case d.LineItems:
@@ -156,6 +163,9 @@ func composeSave(q call, w Write, d Dialect) (call, error) {
 		}
 	case w.Module == moduleProducts:
 		further = form{keepLines}
+	}
+	if w.Op == OpUpdate && d.EncodesText {
+		further = append(form{keepText}, further...)
 	}
 	text, err := encode(element)
 	if err != nil {

@@ -28,7 +28,7 @@ func (c *CRM) batch(s *session, q *request) (any, error) {
 		case err == nil:
 			answers = append(answers, object{{"success", true}, {"result", result}})
 		case errors.As(err, &refusal):
-			answers = append(answers, object{{"success", false}, {"error", refusal.object()}})
+			answers = append(answers, object{{"success", false}, {"error", c.release.worded(refusal).object()}})
 		default:
 			return nil, err
 		}

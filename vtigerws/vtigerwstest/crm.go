@@ -49,6 +49,8 @@ type CRM struct {
 	users      []*user
 	challenges map[*user]challenge
 	lastID     int            // of all modules together: vtiger_crmentity_seq
+	lastLine   int            // lineitem_id of the newest line
+	lineRows   map[int]*line  // by lineitem_id
 	lastActor  map[string]int // of Currency, which counts by itself
 	lastNumber map[string]int // record numbers by module
 	customs    int            // custom fields made by Require
@@ -87,7 +89,7 @@ func New(o Options) (*CRM, error) {
 		zone: r.zone(), types: types, entityNames: r.entities(), prefixes: make(map[int]string),
 		sessions: make(map[string]*session), modules: modules, tables: make(map[string]*table),
 		rights: make(map[string]Rights), challenges: make(map[*user]challenge), lastID: 1,
-		lastActor: make(map[string]int), lastNumber: make(map[string]int),
+		lastLine: lineNumbers, lastActor: make(map[string]int), lastNumber: make(map[string]int),
 	}
 	for i, name := range c.entityNames {
 		c.prefixes[i+1] = name

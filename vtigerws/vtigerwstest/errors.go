@@ -11,6 +11,17 @@ func (e *wsError) object() object {
 	return object{{"code", e.code}, {"message", e.message}}
 }
 
+// worded is an error in the words of a release.
+func (r release) worded(e *wsError) *wsError {
+	switch {
+	case e != errDatabase || r < v530:
+		return e
+	case r == v600:
+		return &wsError{e.code, "LBL_DATABASE_QUERY_ERROR"} // its language file is not found
+	}
+	return &wsError{e.code, "Database error while performing requested operation"}
+}
+
 // errFatal is an uncaught PHP error: HTTP 500 with an empty body, or 200 with HTML where display_errors is on.
 var errFatal = errors.New("PHP fatal error")
 

@@ -31,6 +31,7 @@ var (
 
 // line is a row of vtiger_inventoryproductrel. A nil decimal is NULL.
 type line struct {
+	number      int // lineitem_id
 	product     int // number of a Product or Service; nothing checks it
 	quantity    decimal.Decimal
 	listprice   decimal.Decimal
@@ -63,7 +64,7 @@ func (c *CRM) keepsLines(module string, request form) bool {
 
 // saveInventory is the module's own save after the plain columns: lines and totals come from further form fields.
 func (c *CRM) saveInventory(t *table, r *row, e element, request form, op string) (any, error) {
-	if t.m.name == "Invoice" {
+	if c.release.approvesOrders() && t.m.name == "Invoice" {
 		c.approve(r)
 	}
 	if c.release.lineItems() {
@@ -88,7 +89,7 @@ func (c *CRM) saveInventory(t *table, r *row, e element, request form, op string
 	return c.print(t.m, r, nil)
 }
 
-// approve: an invoice with salesorder_id sets that order to Approved (5.2.1 Invoice.php:119).
+// approve: up to 5.4 an invoice with salesorder_id sets that order to Approved (5.2.1 Invoice.php:119).
 func (c *CRM) approve(invoice *row) {
 	if t, order := c.rowOf(invoice.values["salesorder_id"]); order != nil {
 		t.set(order, "sostatus", "Approved")

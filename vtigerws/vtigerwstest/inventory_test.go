@@ -274,3 +274,34 @@ func TestIndividualTaxesNeedTheProductsOwn(t *testing.T) {
 		t.Errorf("a plain revise kept the taxes:\n%s", diff)
 	}
 }
+
+// Seen live: 5.2.0 and 5.2.1 store what a revise does not name as it would stand in a web page, unless submode is sent.
+func TestARevisedTextIsEncodedOn52(t *testing.T) {
+	const name = "O'Neil é & <Ł>"
+	for _, version := range vtigerwstest.Versions() {
+		if version == "5.1.0" {
+			continue // has no revise
+		}
+		t.Run(version, func(t *testing.T) {
+			c := startShop(t, vtigerwstest.Options{Version: version})
+			id := c.create("Contacts", record{"lastname": name, "assigned_user_id": "19x1"})["id"].(string)
+			stored := func(extra url.Values) any {
+				c.read(c.write("revise", "", record{"id": id, "phone": "1"}, extra), &record{})
+				return c.stored("Contacts", id)["lastname"]
+			}
+			if got := stored(url.Values{"submode": {"1"}}); got != name {
+				t.Errorf("with submode: %s", got)
+			}
+			once, twice := name, name
+			if version == "5.2.0" || version == "5.2.1" {
+				once, twice = "O&#039;Neil &eacute; &amp; &lt;Ł&gt;", "O&amp;#039;Neil &amp;eacute; &amp;amp; &amp;lt;Ł&amp;gt;"
+			}
+			if got := stored(nil); got != once {
+				t.Errorf("once: %s", got)
+			}
+			if got := stored(nil); got != twice {
+				t.Errorf("twice: %s", got)
+			}
+		})
+	}
+}

@@ -1,6 +1,7 @@
 package vtigerwstest
 
 import (
+	"maps"
 	"strconv"
 
 	"github.com/shopspring/decimal"
@@ -32,8 +33,8 @@ func (c *CRM) createInventory(t *table, r *row, e element) (any, error) {
 	return c.storeItems(t, r, e)
 }
 
-// updateInventory changes a 6.x order. Without LineItems even an update changes only the given fields; then a
-// SalesOrder loses its lines and totals unless ajxaction=DETAILVIEW came along, an Invoice keeps them.
+// updateInventory changes a 6.x order. Without LineItems even an update changes only the given fields; what becomes of
+// the lines then differs: see keepLines.
 func (c *CRM) updateInventory(u *user, t *table, r *row, e element, request form, kept func(*field) bool, op string) (any, error) {
 	given := len(lineItems(e)) > 0
 	if !given {
@@ -41,22 +42,41 @@ func (c *CRM) updateInventory(u *user, t *table, r *row, e element, request form
 	}
 	c.fill(u, t.m, r, e, kept)
 	t.set(r, "modifiedtime", c.stamp())
-	if t.m.name == "Invoice" {
-		c.approve(r)
+	if !given {
+		return c.keepLines(t, r, e, request)
 	}
-	if given {
-		c.storeHeader(t, r, e)
-		if _, dies := c.faults.Hit(op, t.m.name, fault.HalfOrder); dies {
-			r.lines = nil
-			return nil, errFatal
+	c.storeHeader(t, r, e)
+	if _, dies := c.faults.Hit(op, t.m.name, fault.HalfOrder); dies {
+		r.lines = nil
+		return nil, errFatal
+	}
+	return c.storeItems(t, r, e)
+}
+
+// keepLines is an update without LineItems. On 6.4 a SalesOrder loses its lines and totals unless ajxaction=DETAILVIEW
+// came along, an Invoice keeps them. 6.0 writes the lines again that it finds: once more beside themselves with
+// DETAILVIEW, else in their place and without shipping and adjustment.
+func (c *CRM) keepLines(t *table, r *row, e element, request form) (any, error) {
+	keeps := c.keepsLines(t.m.name, request)
+	if !c.release.doublesLines() {
+		if t.m.name == "SalesOrder" && !keeps {
+			c.wipe(t, r)
+			return c.print(t.m, r, nil)
 		}
-		return c.storeItems(t, r, e)
+		return c.shownRecord(t.m, r)
 	}
-	if t.m.name == "SalesOrder" && !c.keepsLines(t.m.name, request) {
-		c.wipe(t, r)
-		return c.print(t.m, r, nil)
+	lines := make([]*line, len(r.lines))
+	for i, l := range r.lines {
+		again := *l
+		again.taken, again.taxes = false, maps.Clone(l.taxes)
+		c.numberLine(&again)
+		lines[i] = &again
 	}
-	return c.shownRecord(t.m, r)
+	if keeps {
+		return c.total(t, r, append(r.lines, lines...), nil)
+	}
+	c.storeHeader(t, r, e)
+	return c.total(t, r, lines, r.lines)
 }
 
 // wipe is what a revise without lines leaves of a SalesOrder (capture 091 of 6.4.0).
@@ -79,11 +99,20 @@ func (c *CRM) storeHeader(t *table, r *row, e element) {
 		v, _ := e.text(name)
 		return v, v != "" && v != "0" // PHP's empty()
 	}
-	if _, ok := amount("hdnDiscountAmount"); ok {
+	_, given := amount("hdnDiscountAmount")
+	_, percent := amount("hdnDiscountPercent")
+	switch {
+	case given && c.release.clearsPercent():
 		t.null(r, "hdnDiscountPercent")
-	} else if _, ok := amount("hdnDiscountPercent"); ok {
+	case !given && percent && c.release.clearsPercent():
 		t.null(r, "hdnDiscountAmount")
+	case r.values["hdnDiscountPercent"] == "":
+		t.set(r, "hdnDiscountPercent", "0.000")
 	}
+	if _, given := e.text("hdnS_H_Amount"); !given {
+		t.set(r, "hdnS_H_Amount", "0.00000000")
+	}
+	t.set(r, "txtAdjustment", "0.00000000")
 	if v, ok := amount("txtAdjustment"); ok {
 		n := leadingNumber(v)
 		// The sign is that of the integer part, so it is lost between -1 and 0.
@@ -105,16 +134,25 @@ func (c *CRM) storeHeader(t *table, r *row, e element) {
 	t.set(r, "hdnS_H_Percent", sum.Round(0).String())
 }
 
-// storeItems replaces the lines, computes the totals and moves the stock of an Invoice.
+// storeItems replaces the lines by the given ones.
 func (c *CRM) storeItems(t *table, r *row, e element) (any, error) {
 	gone := r.lines
+	for _, l := range gone {
+		delete(c.lineRows, l.number)
+	}
 	r.lines = nil
 	for _, item := range lineItems(e) {
-		r.lines = append(r.lines, c.readItem(item))
+		l := c.readItem(item)
+		r.lines = append(r.lines, l)
+		c.numberLine(l)
+		c.strayTaxes(r, l)
 	}
-	if r.values["hdnTaxType"] == "individual" {
-		c.settleRates(r.lines)
-	}
+	return c.total(t, r, r.lines, gone)
+}
+
+// total gives an order its lines, computes its totals and moves the stock of an Invoice.
+func (c *CRM) total(t *table, r *row, lines, gone []*line) (any, error) {
+	r.lines = lines
 	totals := c.compute(r)
 	for _, total := range totals {
 		t.set(r, total.key, decimal.NewFromFloat(float64(total.value.(number))).StringFixed(8))
@@ -130,6 +168,46 @@ func (c *CRM) storeItems(t *table, r *row, e element) (any, error) {
 		o = o.set(total.key, total.value)
 	}
 	return append(o, pair{"LineItems", c.lineItemList(t.m, r)}), nil
+}
+
+// lineNumbers is where the numbers of lines begin, far from those of records.
+const lineNumbers = 1_000_000
+
+// LinesFrom sets the number of the next line, which 6.x takes from the lines there are. By default lines have numbers
+// that no record has; on a CRM where they meet, a new order changes the taxes of the line that has its number.
+func (c *CRM) LinesFrom(number int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lastLine = number - 1
+}
+
+// numberLine gives a line the next number.
+func (c *CRM) numberLine(l *line) {
+	if c.lineRows == nil {
+		c.lineRows = make(map[int]*line)
+	}
+	c.lastLine++
+	l.number = c.lastLine
+	c.lineRows[l.number] = l
+}
+
+// strayTaxes: the server writes the taxes of each new line a second time, to the line whose number is that of the order
+// (6.4.0 VtigerLineItemOperation::updateTaxes: WHERE lineitem_id = the order's number). Mostly there is none.
+func (c *CRM) strayTaxes(r *row, l *line) {
+	hit := c.lineRows[r.id]
+	if hit == nil {
+		return
+	}
+	own := c.taxesOf(l.product)
+	for name, rate := range l.taxes {
+		assigned, has := own[name]
+		switch {
+		case !rate.IsZero() && (has || r.values["hdnTaxType"] != "individual"):
+			hit.taxes[name] = rate
+		case has && r.values["hdnTaxType"] == "individual":
+			hit.taxes[name] = assigned // a 0 counts as not given
+		}
+	}
 }
 
 // readItem stores one of LineItems. A price that is empty is the product's own.
@@ -154,27 +232,6 @@ func (c *CRM) readItem(item element) *line {
 		l.taxes[t.name] = read(t.name, 3)
 	}
 	return l
-}
-
-// settleRates applies the rule of individual taxes: as long as every line has the rates that are assigned to its
-// product, each keeps its own; one that differs makes the last line's rate the rate of all.
-func (c *CRM) settleRates(lines []*line) {
-	differs := false
-	last := make(map[string]decimal.Decimal)
-	for _, l := range lines {
-		for name, assigned := range c.taxesOf(l.product) {
-			differs = differs || !l.taxes[name].Equal(assigned)
-			last[name] = l.taxes[name]
-		}
-	}
-	if !differs {
-		return
-	}
-	for _, l := range lines {
-		for name := range c.taxesOf(l.product) {
-			l.taxes[name] = last[name]
-		}
-	}
 }
 
 // compute adds up an order as PHP does, in floating point: the noise is part of the answer ("43.038399999999996",
@@ -202,15 +259,22 @@ func (c *CRM) compute(r *row) []pair {
 			}
 		}
 	}
-	discount := 0.0
-	if amount := float("hdnDiscountAmount"); amount > 0 { // a negative one is ignored
-		discount = amount
-	} else {
-		discount = float("hdnDiscountPercent") / 100 * subtotal
-	}
 	shipping := float("hdnS_H_Amount")
+	discount := 0.0
+	switch percent := r.values["hdnDiscountPercent"]; {
+	case float("hdnDiscountAmount") > 0:
+		discount = float("hdnDiscountAmount")
+	case percent != "":
+		discount = float("hdnDiscountPercent") / 100 * subtotal
+	case len(r.lines) > 0: // nothing resets the variable that held the last line's discount
+		last := r.lines[len(r.lines)-1]
+		discount = last.quantity.Mul(last.listprice).Sub(last.net()).InexactFloat64()
+	}
 	preTax := subtotal - discount + shipping
 	taxed := subtotal - discount
+	if c.release.taxesShipping() {
+		taxed = preTax
+	}
 	tax := 0.0
 	if !individual && len(r.lines) > 0 {
 		last := r.lines[len(r.lines)-1] // its rates stand for all lines

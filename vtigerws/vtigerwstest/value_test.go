@@ -111,7 +111,7 @@ func TestCurrencies(t *testing.T) {
 			c.create("Currency", usd)
 			twin := c.create("Currency", usd)
 			rate := "1.123"
-			if version == "6.4.0" {
+			if strings.HasPrefix(version, "6.") {
 				rate = "1.12346"
 			}
 			if twin["id"] != "21x3" || twin["conversion_rate"] != rate {

@@ -65,7 +65,7 @@ func (c *CRM) answer(w http.ResponseWriter, r *http.Request, q *request) {
 		body = appendJSON(body, object{{"success", true}, {"result", result}})
 	case errors.As(err, &refusal):
 		header.Set("Content-Type", c.release.contentType())
-		body = appendJSON(body, object{{"success", false}, {"error", refusal.object()}})
+		body = appendJSON(body, object{{"success", false}, {"error", c.release.worded(refusal).object()}})
 	case errors.As(err, &page):
 		body = append(body, page...)
 	case errors.Is(err, errFormat):

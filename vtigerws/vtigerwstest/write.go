@@ -130,6 +130,9 @@ func (c *CRM) updateRecord(u *user, e element, request form, revise bool) (any, 
 		return c.updateInventory(u, t, r, e, request, kept, op)
 	}
 	c.fill(u, m, r, e, kept)
+	if revise {
+		c.encodeTexts(t, r, e, request)
+	}
 	t.set(r, "modifiedtime", c.stamp())
 	return c.save(u, t, r, e, request, op)
 }
