@@ -94,6 +94,10 @@ func (p *Program) draft(ctx context.Context, e *engine.Engine, flags map[string]
 		}
 	}
 	for name, v := range flags {
+		setting, _ := engine.FindSetting(name)
+		if err := setting.Check(v); err != nil {
+			return nil, typed(err)
+		}
 		draft[name] = v
 	}
 	ask := asker{p: p, in: bufio.NewReader(p.In)}
@@ -120,12 +124,6 @@ func (p *Program) draft(ctx context.Context, e *engine.Engine, flags map[string]
 	}
 	if len(missing) > 0 {
 		return nil, lacking(missing)
-	}
-	for name, v := range draft {
-		setting, _ := engine.FindSetting(name)
-		if err := setting.Check(v); err != nil {
-			return nil, typed(err)
-		}
 	}
 	return draft, nil
 }

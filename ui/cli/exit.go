@@ -88,24 +88,21 @@ type complaint struct {
 
 // complain tells a person, or a program, why the command failed and what to do.
 func (p *Program) complain(err error) {
-	var code ended
-	if err == nil || errors.As(err, &code) {
-		return
+	var (
+		code   ended
+		signal console.Signalled
+	)
+	if err == nil || errors.As(err, &code) || errors.As(err, &signal) {
+		return // all is said, or whoever sent the signal knows
 	}
 	c := complaint{Type: "error", Kind: string(problem.KindOf(err)), Message: err.Error(), Exit: exitCode(err)}
 	if trouble, ok := problem.Of(err); ok {
 		c.Code, c.Field, c.Message, c.Cure = trouble.Code, trouble.Field, trouble.Error(), trouble.Cure
 	}
-	switch c.Exit {
-	case exitUsage:
+	if c.Exit == exitUsage {
 		c.Kind = string(problem.Invalid)
 		if c.Cure == "" {
 			c.Cure = "--help shows what is possible."
-		}
-	case exitFailed:
-	default:
-		if c.Exit > exitSignal {
-			c.Kind = "signal"
 		}
 	}
 	if p.json {

@@ -85,7 +85,7 @@ func (p *Program) follow(ctx context.Context, e *engine.Engine, kind string, eac
 	go func() { ended <- run(running) }()
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
-	warned := false
+	stopping := ctx.Done()
 	for {
 		select {
 		case err := <-ended:
@@ -94,14 +94,13 @@ func (p *Program) follow(ctx context.Context, e *engine.Engine, kind string, eac
 				err = lookErr
 			}
 			return err
-		case <-tick.C:
-			if ctx.Err() != nil && !warned {
-				warned = true
-				f.bar.clear()
-				if !p.json {
-					p.note("Stopping: what is under way ends first.")
-				}
+		case <-stopping:
+			stopping = nil
+			f.bar.clear()
+			if !p.json {
+				p.note("Stopping: what is under way ends first.")
 			}
+		case <-tick.C:
 			if err := f.look(quiet); err != nil {
 				p.note("cartiger: progress cannot be read: %s", text.Clean(err.Error()))
 			}
@@ -162,7 +161,7 @@ func (f *follower) finish(ctx context.Context) error {
 	if f.run == 0 {
 		// It was over before the first look.
 		run, found, err := f.state.LastRun(ctx, f.kind)
-		if err != nil || !found || run.Who != store.Who() || run.Ended.Before(f.began) {
+		if err != nil || !found || run.Who != store.Who() || run.Ended.Before(f.began.Truncate(time.Millisecond)) {
 			return err
 		}
 		f.run = run.ID
@@ -175,7 +174,7 @@ func (f *follower) finish(ctx context.Context) error {
 		return err
 	}
 	for _, o := range outcomes {
-		if f.told[told{o.Entity, o.ShopID}] || o.At.Before(f.began.Truncate(time.Second)) {
+		if f.told[told{o.Entity, o.ShopID}] || o.At.Before(f.began.Truncate(time.Millisecond)) {
 			continue
 		}
 		message := o.Detail

@@ -37,9 +37,14 @@ type Program struct {
 
 // Main runs the program and gives its exit code.
 func Main(args []string) int {
-	p := &Program{In: os.Stdin, Out: &output{w: os.Stdout}, Err: os.Stderr, Environ: os.Getenv}
 	ctx, done := untilSignal(context.Background())
 	defer done()
+	p := &Program{In: os.Stdin, Out: &output{w: os.Stdout}, Err: os.Stderr, Environ: os.Getenv}
+	return p.run(ctx, args)
+}
+
+// run carries out one command and gives its exit code.
+func (p *Program) run(ctx context.Context, args []string) int {
 	root := p.root()
 	root.SetArgs(args)
 	root.SetIn(p.In)
@@ -137,8 +142,8 @@ func (p *Program) root() *cobra.Command {
 	}
 	add("start", p.demoCommand(), p.connectCommand(), p.statusCommand(), p.testCommand())
 	add("set", p.configCommand(), p.defaultsCommand(), p.currenciesCommand(), p.statesCommand())
-	add("run", p.exportCommand(), p.watchCommand(), p.runCommand(), p.recordsCommand())
-	add("keep", p.logCommand(), p.backupCommand(), p.forgetCommand(), p.bundleCommand())
+	add("run", p.exportCommand(), p.watchCommand(), p.runCommand(), p.recordsCommand(), p.verifyCommand())
+	add("keep", p.rebuildCommand(), p.logCommand(), p.backupCommand(), p.forgetCommand(), p.bundleCommand())
 	root.AddCommand(p.simulateCommand(), p.manCommand(), p.versionCommand())
 	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), "{{if .HasAvailableSubCommands}}\n\nUse", "{{if not .HasParent}}\n\n"+surroundings+"{{end}}{{if .HasAvailableSubCommands}}\nUse", 1))
 	return root

@@ -282,27 +282,19 @@ func (p *Program) recordsRetryCommand() *cobra.Command {
 }
 
 func (p *Program) retry(ctx context.Context, e *engine.Engine, f store.Filter) error {
-	var s engine.Summary
-	err := p.follow(ctx, e, "retry", p.entry, func(ctx context.Context) (err error) {
-		s, err = e.Retry(ctx, f)
+	run, summaries, err := p.mixed(ctx, e, "retry", func(ctx context.Context) error {
+		_, err := e.Retry(ctx, f)
 		return err
 	})
-	if s.Run == 0 {
-		if err == nil {
-			if !p.json {
-				p.note("No such records.")
-			}
-			return p.tellSummary(summaryLine{Type: "summary", Entity: "all", State: s.State})
+	if err != nil {
+		return err
+	}
+	if run.ID == 0 {
+		if p.json {
+			return p.line(summaryLine{Type: "summary", Entity: "all", State: string(store.Finished)})
 		}
-		return err
-	}
-	run, _, lookErr := e.Store().LastRun(context.WithoutCancel(ctx), "retry")
-	if lookErr != nil {
-		return firstOf(err, lookErr)
-	}
-	summaries, lookErr := p.tellMixed(context.WithoutCancel(ctx), e, run)
-	if err := firstOf(err, lookErr); err != nil {
-		return err
+		p.note("No such records.")
+		return nil
 	}
 	return stoppedOr(ctx, summaries, "retry")
 }

@@ -46,22 +46,10 @@ The first start takes now as its mark, unless --catch-up-from is given.`,
 }
 
 func (p *Program) watch(ctx context.Context, e *engine.Engine, o engine.WatchOptions) error {
-	before, _, err := e.Store().LastRun(ctx, "watch")
-	if err != nil {
-		return err
-	}
-	err = p.follow(ctx, e, "watch", p.entry, func(ctx context.Context) error { return e.Watch(ctx, o) })
-	quiet := context.WithoutCancel(ctx)
-	run, found, lookErr := e.Store().LastRun(quiet, "watch")
-	if lookErr != nil || !found || run.ID == before.ID {
-		return firstOf(err, lookErr) // it never began
-	}
-	summaries, lookErr := p.tellMixed(quiet, e, run)
+	run, summaries, err := p.mixed(ctx, e, "watch", func(ctx context.Context) error { return e.Watch(ctx, o) })
 	switch {
 	case err != nil:
 		return err
-	case lookErr != nil:
-		return lookErr
 	case ctx.Err() != nil && run.State == store.Stopped:
 		return context.Cause(ctx)
 	case o.Once:
@@ -70,40 +58,58 @@ func (p *Program) watch(ctx context.Context, e *engine.Engine, o engine.WatchOpt
 	return nil // stopping is how a watch ends
 }
 
-// tellMixed writes the summaries of a run that carries every entity: one each, then all of them together.
-func (p *Program) tellMixed(ctx context.Context, e *engine.Engine, run store.Run) ([]summaryLine, error) {
-	counts, err := e.Store().CountRun(ctx, run.ID)
+// mixed carries out a run that is about every entity, and writes a summary for each of them, then one of all together.
+// The run has no id when it never began.
+func (p *Program) mixed(ctx context.Context, e *engine.Engine, kind string, do func(context.Context) error) (store.Run, []summaryLine, error) {
+	quiet := context.WithoutCancel(ctx)
+	before, _, err := e.Store().LastRun(quiet, kind)
 	if err != nil {
-		return nil, err
+		return store.Run{}, nil, err
 	}
-	all := summaryLine{
-		Type: "summary", Entity: "all", ShopRequests: run.ShopRequests, CRMRequests: run.CRMRequests, Seconds: seconds(run.Ended.Sub(run.Started)),
-		State: string(run.State), Run: run.ID,
+	began := time.Now()
+	err = p.follow(ctx, e, kind, p.entry, do)
+	run, found, lookErr := e.Store().LastRun(quiet, kind)
+	if lookErr != nil || !found || run.ID == before.ID && run.Ended.Before(began.Truncate(time.Millisecond)) {
+		return store.Run{}, nil, firstOf(err, lookErr)
+	}
+	counts, lookErr := e.Store().CountRun(quiet, run.ID)
+	if lookErr != nil {
+		return run, nil, firstOf(err, lookErr)
+	}
+	summaries := summarise(run, counts)
+	for _, s := range summaries {
+		if tellErr := p.tellSummary(s); err == nil {
+			err = tellErr
+		}
+	}
+	return run, summaries, err
+}
+
+// summarise makes a summary of each entity that a run was about, then one of all together, which has the requests.
+func summarise(run store.Run, counts map[store.Entity]store.Counts) []summaryLine {
+	line := func(entity store.Entity, c store.Counts) summaryLine {
+		return summaryLine{
+			Type: "summary", Entity: entity, Total: c.Sum(), Created: c.Created, Updated: c.Updated, Unchanged: c.Unchanged, Held: c.Held, Failed: c.Failed,
+			Seconds: seconds(run.Ended.Sub(run.Started)), State: string(run.State), Run: run.ID,
+		}
 	}
 	var summaries []summaryLine
-	for _, entity := range []store.Entity{store.Customer, store.Product, store.Order, store.Invoice} {
+	var sum store.Counts
+	for _, entity := range entities {
 		c := counts[entity]
 		if c.Sum() == 0 {
 			continue
 		}
-		s := summaryLine{
-			Type: "summary", Entity: entity, Total: c.Sum(), Created: c.Created, Updated: c.Updated, Unchanged: c.Unchanged, Held: c.Held, Failed: c.Failed,
-			Seconds: all.Seconds, State: all.State, Run: run.ID,
-		}
-		all.Total += s.Total
-		all.Created += s.Created
-		all.Updated += s.Updated
-		all.Unchanged += s.Unchanged
-		all.Held += s.Held
-		all.Failed += s.Failed
-		summaries = append(summaries, s)
+		summaries = append(summaries, line(entity, c))
+		sum.Created += c.Created
+		sum.Updated += c.Updated
+		sum.Unchanged += c.Unchanged
+		sum.Held += c.Held
+		sum.Failed += c.Failed
 	}
-	for _, s := range append(summaries, all) {
-		if err := p.tellSummary(s); err != nil {
-			return summaries, err
-		}
-	}
-	return summaries, nil
+	all := line("all", sum)
+	all.ShopRequests, all.CRMRequests = run.ShopRequests, run.CRMRequests
+	return append(summaries, all)
 }
 
 // entry writes a log entry in the form that was asked for.

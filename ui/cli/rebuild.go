@@ -1,0 +1,42 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"cartiger/engine"
+	"cartiger/ui/text"
+)
+
+func (p *Program) rebuildCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "rebuild",
+		Short: "Find the links of a lost state file again in shop and CRM",
+		Long: `Find the links of a lost state file again: customers by e-mail address, products by code, orders and invoices by their
+key, currencies by code. Nothing is written into the CRM and no link that is there is changed.
+
+Move the damaged file away first, or name a new one with --state; then connect, then rebuild. What only the lost file
+knew has to be set again: settings, defaults, hand-made currency links and order states.`,
+		Example: "  cartiger connect && cartiger rebuild\n  cartiger rebuild --state /var/lib/cartiger/new.db",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.with(cmd.Context(), p.rebuild)
+		},
+	}
+}
+
+func (p *Program) rebuild(ctx context.Context, e *engine.Engine) error {
+	var s engine.Summary
+	_, summaries, err := p.mixed(ctx, e, "rebuild", func(ctx context.Context) (err error) {
+		s, err = e.Rebuild(ctx)
+		return err
+	})
+	for _, w := range s.Warnings {
+		p.note("Warning: %s", text.Clean(w))
+	}
+	if err != nil {
+		return err
+	}
+	return stoppedOr(ctx, summaries, "rebuild")
+}

@@ -1,0 +1,73 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"cartiger/engine"
+)
+
+func (p *Program) verifyCommand() *cobra.Command {
+	var repair bool
+	c := &cobra.Command{
+		Use:   "verify",
+		Short: "Compare shop and CRM: links, counts, sums, totals and statuses",
+		Long: `Compare what shop and CRM hold of the same records: links, counts, sums per currency, totals, lines and statuses, and
+explain each difference. With --repair what is safe is repaired; nothing is deleted or merged. The exit code is 3 when
+differences are left.`,
+		Example: "  cartiger verify\n  cartiger verify --repair\n  cartiger verify --json | jq '.differences[]'",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.with(cmd.Context(), func(ctx context.Context, e *engine.Engine) error { return p.verify(ctx, e, repair) })
+		},
+	}
+	c.Flags().BoolVar(&repair, "repair", false, "repair what is safe")
+	return c
+}
+
+func (p *Program) verify(ctx context.Context, e *engine.Engine, repair bool) error {
+	var found []engine.Difference
+	// Only a repair is a run; comparing alone has nothing to follow.
+	err := p.follow(ctx, e, "verify", nil, func(ctx context.Context) (err error) {
+		found, err = e.Verify(ctx, repair)
+		return err
+	})
+	left := 0
+	rows := make([][]string, len(found))
+	for i, d := range found {
+		what := d.Repair
+		switch {
+		case d.Done:
+			what = "repaired: " + d.Repair
+		case d.Repair == "":
+			what = "a person decides"
+		}
+		if !d.Done {
+			left++
+		}
+		rows[i] = []string{string(d.Entity), fmt.Sprint(d.ShopID), d.CRMID, d.What, d.Text, what}
+	}
+	if p.json {
+		if docErr := p.document(map[string]any{"differences": append([]engine.Difference{}, found...), "left": left}); err == nil {
+			err = docErr
+		}
+	} else if len(rows) > 0 {
+		p.table([]column{"ENTITY", ">ID", "CRM", "WHAT", "DIFFERENCE", "REPAIR"}, rows)
+	}
+	switch {
+	case err != nil:
+		return err
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case left > 0:
+		if !p.json {
+			p.note("%d differences, %d left.", len(found), left)
+		}
+		return ended(exitTroubled)
+	case !p.json:
+		p.say("Shop and CRM agree.")
+	}
+	return nil
+}
