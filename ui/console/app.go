@@ -62,6 +62,7 @@ type app struct {
 	settings engine.Settings // secrets are replaced by a mark that they are set
 	ready    bool            // settings have been read
 	live     live
+	ticks    int                // planned looks at the state file
 	own      map[string]*ownRun // runs of this process, by kind
 	leaving  bool               // quits as soon as the own runs have ended
 	quitting bool
@@ -447,6 +448,10 @@ func (a *app) value(name string) string {
 
 // fits says whether the window is large enough.
 func (a *app) fits() bool { return a.w >= minWidth && a.h >= minHeight }
+
+// free says that nothing lies over the screen: what a person waits for may open then. A question that opens over
+// something being typed could take a letter for its answer.
+func (a *app) free() bool { return a.dlg == nil && a.ed == nil && a.find == nil }
 
 func (a *app) bodyHeight() int { return max(1, a.h-fixedRows) }
 

@@ -564,8 +564,8 @@ func stepRows(steps []engine.CurrencyStep) []row {
 func (e proposedEvent) apply(a *app) tea.Cmd {
 	a.configuration.linking = false
 	switch {
-	case !e.asked && (e.err != nil || len(e.steps) == 0 || a.dlg != nil):
-		return nil // Details shows it
+	case !e.asked && (e.err != nil || len(e.steps) == 0) || !a.free():
+		return nil // Details shows it, and l asks again
 	case e.err != nil:
 		a.fail("compare the currencies", e.err)
 		return nil

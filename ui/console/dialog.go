@@ -106,7 +106,7 @@ func describe(err error) string {
 // fail tells what went wrong: in the message row where it fits, on a page where it needs more room.
 func (a *app) fail(doing string, err error) {
 	text := "! " + describe(err)
-	if width(clean(text)) < a.w && !strings.Contains(text, "\n") {
+	if width(clean(text)) < a.w && !strings.Contains(text, "\n") || !a.free() {
 		a.say(bad, text)
 		return
 	}

@@ -440,6 +440,10 @@ func (x *exports) start(a *app, kind string) (tea.Cmd, string) {
 	a.say(faint, "checking shop and CRM before the export ...")
 	return a.details.askThen(a, func(a *app) tea.Cmd {
 		x.checking = false
+		if a.at != onExport || !a.free() {
+			a.say(plain, "The checks are done: e on 4 Export goes on.")
+			return nil
+		}
 		x.confirm(a, kind)
 		return nil
 	}), ""
@@ -517,11 +521,11 @@ type endedEvent struct {
 func (a *app) begin(kind string, work func(ctx context.Context) (engine.Summary, error)) tea.Cmd {
 	ctx, cancel := context.WithCancel(a.jobs.ctx)
 	a.own[kind] = &ownRun{cancel: cancel}
-	return a.jobs.do(func(context.Context) event {
+	return tea.Batch(a.tick(fastPoll), a.jobs.do(func(context.Context) event {
 		defer cancel()
 		sum, err := work(ctx)
 		return endedEvent{kind, sum, err}
-	})
+	}))
 }
 
 func (x *exports) run(a *app, kind string, o engine.ExportOptions) tea.Cmd {

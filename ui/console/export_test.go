@@ -155,3 +155,9 @@ func TestTheActivityViewShowsChangesTroublesAndRuns(t *testing.T) {
 		p.press("esc").see("[3 Configuration")
 	})
 }
+
+func TestAQuestionNeverOpensOverSomethingBeingTyped(t *testing.T) {
+	sit(t, newFake(), 80, 24, func(p *person) {
+		p.press("4", "e", "3").to("Sales order prefix").press("enter").wait(time.Second).typed("y").see("now: Bon de commande noy1").press("esc").didNothing()
+	})
+}

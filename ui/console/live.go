@@ -174,10 +174,21 @@ func (a *app) poll() tea.Cmd {
 	})
 }
 
-// tickEvent is the time for the next look.
-type tickEvent struct{}
+// tickEvent is the time for the next look. One that is not the latest any more does nothing: looks follow each other.
+type tickEvent struct{ number int }
 
-func (tickEvent) apply(a *app) tea.Cmd { return a.poll() }
+func (e tickEvent) apply(a *app) tea.Cmd {
+	if e.number != a.ticks {
+		return nil
+	}
+	return a.poll()
+}
+
+// tick plans the next look, instead of the one that was planned.
+func (a *app) tick(d time.Duration) tea.Cmd {
+	a.ticks++
+	return a.jobs.after(d, tickEvent{a.ticks})
+}
 
 func (e pollEvent) apply(a *app) tea.Cmd {
 	l := &a.live
@@ -185,7 +196,7 @@ func (e pollEvent) apply(a *app) tea.Cmd {
 	if _, active := l.running(); active || len(a.own) > 0 {
 		next = fastPoll
 	}
-	tick := a.jobs.after(next, tickEvent{})
+	tick := a.tick(next)
 	if e.err != nil {
 		if l.err == nil || l.err.Error() != e.err.Error() {
 			a.fail("read the state file", e.err)

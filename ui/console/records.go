@@ -92,6 +92,9 @@ func (e recordEvent) apply(a *app) tea.Cmd {
 		a.fail("read the record", e.err)
 		return nil
 	}
+	if !a.free() {
+		return nil // the person has gone on
+	}
 	o := e.view.Outcome
 	title := fmt.Sprintf("%s %d", e.entity, e.shopID)
 	if o.Label != "" && o.Label != title {
