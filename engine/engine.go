@@ -25,6 +25,8 @@ type Options struct {
 	DialShop func(Settings) (Shop, error)
 	// DialCRM's client calls opened with the name of each session before it uses it.
 	DialCRM func(s Settings, opened func(session string) error) (CRM, error)
+	// Careless switches a safeguard off. Only tests set it, to prove that the crash matrix would notice.
+	Careless Careless
 }
 
 // New makes an engine over an open state file.

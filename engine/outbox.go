@@ -25,7 +25,8 @@ type outbox struct {
 	count *counter
 	run   int64
 	// counts is the entity that the run's figures are about; "" = all.
-	counts store.Entity
+	counts   store.Entity
+	careless Careless
 
 	mu      sync.Mutex
 	blocked map[string]*problem.Error // "create Leads" → why the CRM refuses the whole kind until somebody acts
@@ -63,9 +64,12 @@ func (o *outbox) carry(ctx context.Context, chains []Chain) ([]carried, error) {
 	if len(writing) == 0 {
 		return results, nil
 	}
-	ids, err := o.store.Intend(ctx, intents)
-	if err != nil {
-		return results, err
+	ids := make([][]int64, len(intents))
+	if o.careless != SendFirst {
+		var err error
+		if ids, err = o.store.Intend(ctx, intents); err != nil {
+			return results, err
+		}
 	}
 	var group errgroup.Group
 	var taken []int64 // intents of chains that were not begun
@@ -85,7 +89,7 @@ func (o *outbox) carry(ctx context.Context, chains []Chain) ([]carried, error) {
 			return err
 		})
 	}
-	err = group.Wait()
+	err := group.Wait()
 	if len(taken) > 0 {
 		if dropErr := o.store.Complete(context.WithoutCancel(ctx), store.Completion{Dropped: taken}); err == nil {
 			err = dropErr
@@ -116,7 +120,13 @@ func (o *outbox) chain(ctx context.Context, c Chain, ids []int64) (carried, erro
 	for i, w := range c.Writes {
 		last := i == len(c.Writes)-1
 		write := known.resolve(w.Write)
-		record, err := o.send(ctx, write, w.Lookup, ids[i])
+		var record vtigerws.Record
+		var err error
+		if ids == nil {
+			record, ids, err = o.sendFirst(ctx, c, write)
+		} else {
+			record, err = o.send(ctx, write, w.Lookup, ids[i])
+		}
 		if err != nil {
 			if problem.Temporary(err) || ctx.Err() != nil || problem.KindOf(err) == problem.Unknown || connection(err) {
 				return o.giveUp(ctx, ids[i:], err)
@@ -227,7 +237,7 @@ func idFor(module string, w vtigerws.Write, record vtigerws.Record) string {
 // arrived looks up what a create made whose answer was lost. A found record may be half written: the order's
 // planner sees that by its empty total. Updates are simply sent again: they set values.
 func (o *outbox) arrived(ctx context.Context, w vtigerws.Write, find Lookup) (vtigerws.Record, error) {
-	if w.Op == vtigerws.OpUpdate || w.Op == vtigerws.OpDelete || find.Field == "" {
+	if w.Op == vtigerws.OpUpdate || w.Op == vtigerws.OpDelete || find.Field == "" || o.careless == NoLook {
 		return nil, nil
 	}
 	found, err := look(ctx, o.crm, find.Module, find.Field, []Lookup{find})
@@ -452,7 +462,7 @@ func (o *outbox) recover(ctx context.Context) error {
 		if err := json.Unmarshal(in.Body, &w); err != nil {
 			return &problem.Error{Kind: problem.Internal, Where: "state file", Message: "an open write cannot be read", Cause: err}
 		}
-		if asked[chain] || w.Write.Op == vtigerws.OpUpdate || w.Write.Op == vtigerws.OpDelete || w.Lookup.Field == "" {
+		if o.careless == NoLook || asked[chain] || w.Write.Op == vtigerws.OpUpdate || w.Write.Op == vtigerws.OpDelete || w.Lookup.Field == "" {
 			done.Dropped = append(done.Dropped, in.ID)
 			asked[chain] = true
 			continue

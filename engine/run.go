@@ -107,7 +107,7 @@ func (e *Engine) begin(ctx context.Context, kind string, resume store.Run) (*wor
 		return nil, ctx, errors.Join(err, e.store.Release(context.WithoutCancel(ctx), e.opts.Who))
 	}
 	w.count.total.Store(resume.Total)
-	w.out = &outbox{store: e.store, crm: w.crm, pace: w.pace, count: w.count, run: w.run.ID, counts: exports[kind], blocked: map[string]*problem.Error{}}
+	w.out = &outbox{store: e.store, crm: w.crm, pace: w.pace, count: w.count, run: w.run.ID, counts: exports[kind], careless: e.opts.Careless, blocked: map[string]*problem.Error{}}
 	w.sampler.Add(1)
 	go w.sample(runCtx)
 	// Watch speaks to the CRM only when there is something to write; it settles open writes in each pass.

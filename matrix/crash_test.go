@@ -231,6 +231,7 @@ func (w *world) overtake(t *testing.T, name string) {
 			under.Add(-2)
 		}
 	})
+	w.orphaned = true
 	ended := make(chan life, 1)
 	go func() { ended <- w.run(t, "exports", "", nil, nil) }()
 	// It waits when a request of its own stays unanswered and nothing else moves.
@@ -246,6 +247,7 @@ func (w *world) overtake(t *testing.T, name string) {
 	}
 	close(free)
 	l := <-ended
+	w.orphaned = false
 	w.crmGate.tell(nil)
 	w.crmGate.working.Wait()
 	if l.err != nil {

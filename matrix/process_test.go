@@ -55,7 +55,7 @@ func child(job string) int {
 			return err
 		}
 		defer func() { err = errors.Join(err, st.Close()) }()
-		e := engine.New(st, engine.Options{Who: store.Who(), Environ: os.Getenv})
+		e := engine.New(st, engine.Options{Who: store.Who(), Environ: os.Getenv, Careless: engine.Careless(os.Getenv(envCareless))})
 		said.Summaries, err = carry(ctx, e, job)
 		if err != nil {
 			return err
