@@ -95,6 +95,8 @@ func checkURL(v string) string {
 		return "names no host"
 	case u.User != nil:
 		return "must not carry a user name or password"
+	case u.Query().Has("ws_key"):
+		return "must not carry the key, which has a setting of its own"
 	}
 	return ""
 }

@@ -43,6 +43,12 @@ func guardFolder(ctx context.Context, folder string) (unlock func(), err error) 
 		return nil, err
 	}
 	switch mode := info.Mode(); {
+	case owner(info) != os.Geteuid() && owner(info) != 0:
+		return nil, &problem.Error{
+			Kind: problem.Invalid, Where: "state file", Code: "owner",
+			Message: fmt.Sprintf("the folder %s belongs to user %d, who can replace files in it; Cartiger runs as user %d", folder, owner(info), os.Geteuid()),
+			Cure:    "run Cartiger as the folder's owner, or name another file with --state FILE",
+		}
 	case mode.Perm()&0o022 != 0 && mode&fs.ModeSticky == 0:
 		return nil, &problem.Error{
 			Kind: problem.Invalid, Where: "state file", Code: "permissions",
