@@ -103,7 +103,7 @@ func (f feed) start(ctx context.Context, from time.Time) (Cursors, error) {
 	skew, _ := f.shop.Clock()
 	// The overlap of the first pass would reach behind the beginning.
 	ours := f.now().Add(overlap)
-	c.Mark = Mark{Shop: ours.Add(skew), Ours: ours}
+	c.Mark = Mark{Shop: ours.Add(skew - doubt), Ours: ours.Add(-doubt)}
 	if from.IsZero() {
 		return c, nil
 	}
@@ -351,7 +351,7 @@ func changedRows[T any](ctx context.Context, w windows, name string, read func(c
 
 // asks is how often an empty answer is asked for where rows were to be expected: the shop answers an SQL error with an
 // empty list (wire/prestashop.md 3).
-const asks = 3
+const asks = 4
 
 // expected reads a page that should not be empty.
 func expected[T any](ctx context.Context, read func(context.Context, psapi.Query) (psapi.Page[T], error), q psapi.Query) (psapi.Page[T], error) {

@@ -1,19 +1,23 @@
 package engine_test
 
 import (
+	"cartiger/fault"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"cartiger/engine"
+	"cartiger/problem"
 	"cartiger/psapi"
 	"cartiger/psapi/psapitest"
 	"cartiger/store"
@@ -160,4 +164,206 @@ func (w *town) follow(t *testing.T, o engine.WatchOptions) (stop func()) {
 	})
 	t.Cleanup(stop)
 	return stop
+}
+
+// strangers are customers of the shop who are in no CRM yet, one for each e-mail.
+func (w *town) strangers(t *testing.T, n int) []map[string]string {
+	t.Helper()
+	var out []map[string]string
+	seen := map[string]bool{}
+	for _, c := range w.shop.Records("customers") {
+		if key := engine.Fold(c["email"]); len(out) < n && c["deleted"] == "0" && !seen[key] && key != "" {
+			seen[key] = true
+			out = append(out, c)
+		}
+	}
+	if len(out) < n {
+		t.Fatalf("the data has only %d strangers", len(out))
+	}
+	return out
+}
+
+// met fails unless each of the customers is a Lead or a Contact, and once.
+func (w *town) met(t *testing.T, customers []map[string]string) {
+	t.Helper()
+	there := map[string]int{}
+	for _, module := range []string{"Leads", "Contacts"} {
+		for _, r := range w.crm.Records(module) {
+			there[engine.Fold(r["email"].(string))]++
+		}
+	}
+	for i, c := range customers {
+		if n := there[engine.Fold(c["email"])]; n != 1 {
+			t.Errorf("login %d: customer %s (%s) is in the CRM %d times", i, c["id"], c["email"], n)
+		}
+	}
+}
+
+// setZone moves the shop to a time zone.
+func (w *town) setZone(t *testing.T, zone string) {
+	t.Helper()
+	for _, c := range w.shop.Records("configurations") {
+		if c["name"] == "PS_TIMEZONE" {
+			w.shop.Set("configurations", number(c["id"]), "value", zone)
+			return
+		}
+	}
+	t.Fatal("the data has no PS_TIMEZONE")
+}
+
+// tries makes a pass that may fail because the shop is broken.
+func (w *town) tries(t *testing.T) {
+	t.Helper()
+	if err := w.Watch(t.Context(), engine.WatchOptions{Once: true}); err != nil && !problem.Temporary(err) {
+		t.Fatal(err)
+	}
+}
+
+// passing makes a pass every minute for as long as asked.
+func (w *town) passing(t *testing.T, long time.Duration) {
+	t.Helper()
+	for until := time.Now().Add(long); time.Now().Before(until); time.Sleep(interval) {
+		w.pass(t)
+	}
+}
+
+// logins lets strangers log in one after another, which only the date of their carts shows, and watches them.
+func (w *town) logins(t *testing.T, customers []map[string]string, every time.Duration, happens func(i int)) {
+	t.Helper()
+	w.pass(t)
+	began, last, passes := time.Now(), time.Now(), 0
+	for i := 0; i < len(customers); time.Sleep(time.Second) {
+		if time.Since(began) >= time.Duration(i+1)*every {
+			if happens != nil {
+				happens(i)
+			}
+			w.act(t, psapitest.Action{Do: "login", Customer: number(customers[i]["id"])})
+			i++
+		}
+		if time.Since(last) >= interval {
+			w.pass(t)
+			last = time.Now()
+			passes++
+		}
+	}
+	w.passing(t, 2*interval)
+	w.met(t, customers)
+	// No loop: what is read again and again would show in the requests.
+	if most := 8*(passes+8) + 8*len(customers); w.shop.Stats().Total > most {
+		t.Errorf("%d shop requests in %d passes with %d logins: %v", w.shop.Stats().Total, passes, len(customers), w.shop.Stats())
+	}
+}
+
+func TestNobodyIsMissedInTheNightsOfTheClockChange(t *testing.T) {
+	for _, c := range []struct {
+		zone   string
+		change time.Time // in UTC
+	}{
+		{"Europe/Paris", time.Date(2027, 3, 28, 1, 0, 0, 0, time.UTC)},
+		{"Europe/Paris", time.Date(2027, 10, 31, 1, 0, 0, 0, time.UTC)},
+		{"America/New_York", time.Date(2027, 3, 14, 7, 0, 0, 0, time.UTC)},
+		{"America/New_York", time.Date(2027, 11, 7, 6, 0, 0, 0, time.UTC)},
+		{"America/Los_Angeles", time.Date(2027, 11, 7, 9, 0, 0, 0, time.UTC)},
+		{"Australia/Lord_Howe", time.Date(2027, 4, 3, 15, 0, 0, 0, time.UTC)}, // goes back by half an hour
+	} {
+		t.Run(c.zone+c.change.Format(" January"), func(t *testing.T) {
+			clocked(t, c.change.Add(-90*time.Minute), func(t *testing.T) {
+				w := newTown(t, psapitest.Options{}, vtigerwstest.Options{})
+				w.setZone(t, c.zone)
+				w.logins(t, w.strangers(t, 60), 217*time.Second, nil)
+			})
+		})
+	}
+}
+
+func TestNobodyIsMissedWhenTheWatchSleptThroughTheClockChange(t *testing.T) {
+	change := time.Date(2027, 10, 31, 1, 0, 0, 0, time.UTC)
+	clocked(t, change.Add(-40*time.Minute), func(t *testing.T) {
+		w := newTown(t, psapitest.Options{}, vtigerwstest.Options{})
+		w.pass(t)
+		customers := w.strangers(t, 20)
+		for _, c := range customers {
+			w.act(t, psapitest.Action{Do: "login", Customer: number(c["id"])})
+			time.Sleep(5 * time.Minute)
+		}
+		w.pass(t)
+		w.met(t, customers)
+	})
+}
+
+func TestNobodyIsMissedWhenSomebodySetsTheShopsClock(t *testing.T) {
+	clocked(t, today, func(t *testing.T) {
+		var wrong atomic.Int64
+		shopClock := func() time.Time { return time.Now().Add(time.Duration(wrong.Load())) }
+		w := newTown(t, psapitest.Options{Now: shopClock}, vtigerwstest.Options{Now: shopClock})
+		w.logins(t, w.strangers(t, 70), 23*time.Second, func(i int) {
+			switch i {
+			case 10, 40:
+				wrong.Store(-int64(7 * time.Minute))
+			case 20:
+				wrong.Store(0)
+			case 30:
+				wrong.Store(int64(7 * time.Minute))
+			case 50:
+				wrong.Store(-int64(13 * time.Hour))
+			case 60:
+				wrong.Store(0)
+			}
+		})
+	})
+}
+
+func TestAShopThatMovesToAnotherTimeZoneLosesNobodyForLongerThanAnHour(t *testing.T) {
+	clocked(t, today, func(t *testing.T) {
+		w := newTown(t, psapitest.Options{}, vtigerwstest.Options{})
+		w.logins(t, w.strangers(t, 100), 2*time.Minute, func(i int) {
+			if i == 20 {
+				w.setZone(t, "America/New_York")
+			}
+		})
+	})
+}
+
+func TestAnSQLErrorThatLooksLikeNothingNewLosesNobody(t *testing.T) {
+	for _, resource := range []string{"carts", "orders", "order_histories", "stock_movements", "customers", "order_details", "addresses", "configurations"} {
+		t.Run(resource, func(t *testing.T) {
+			clocked(t, today, func(t *testing.T) {
+				w := newTown(t, psapitest.Options{}, vtigerwstest.Options{})
+				w.pass(t)
+				var orders []int64
+				customers := w.strangers(t, 40)
+				for i, c := range customers {
+					switch i { // the table breaks, flickers and heals
+					case 5:
+						w.shop.Faults().Add(fault.Rule{Kind: fault.SQLEmpty, Op: resource})
+					case 15:
+						w.shop.Faults().Clear()
+						w.shop.Faults().Add(fault.Rule{Kind: fault.SQLEmpty, Op: resource, P: 0.2, Seed: 5})
+					case 35:
+						w.shop.Faults().Clear()
+					}
+					w.act(t, psapitest.Action{Do: "login", Customer: number(c["id"])})
+					if i%3 == 0 {
+						orders = append(orders, w.act(t, psapitest.Action{Do: "order", Guest: true, Email: fmt.Sprintf("guest%d@example.test", i), FirstName: "A", LastName: "Guest", State: 1}).Order)
+					}
+					if i%3 == 1 {
+						w.act(t, psapitest.Action{Do: "state", Order: orders[len(orders)-1], State: 2})
+					}
+					w.tries(t)
+					time.Sleep(interval)
+				}
+				w.passing(t, 3*interval)
+				w.met(t, customers)
+				w.placed(t, orders)
+				for _, r := range w.crm.Records("SalesOrder") {
+					if r["sostatus"] != "Approved" && r["customerno"] != engine.OrderKey(orders[len(orders)-1]) {
+						t.Errorf("%v is %v", r["customerno"], r["sostatus"])
+					}
+					if r["contact_id"] == "" || r["bill_street"] == "" || len(r["lines"].([]vtigerwstest.Record)) == 0 {
+						t.Errorf("%v was written without its customer, address or lines: %v", r["customerno"], r)
+					}
+				}
+			})
+		})
+	}
 }

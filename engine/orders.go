@@ -284,20 +284,20 @@ func (w *work) completeOrders(ctx context.Context, orders []psapi.Order, a *atla
 		customerIDs = append(customerIDs, o.Customer)
 		addressIDs = append(addressIDs, o.AddressInvoice, o.AddressDelivery)
 	}
-	details, err := byOwner(ctx, w, w.shop.OrderDetails, ids, func(d psapi.OrderDetail) int64 { return d.Order })
+	details, err := byOwner(ctx, w, "order_details", w.shop.OrderDetails, ids, func(d psapi.OrderDetail) int64 { return d.Order })
 	if err != nil {
 		return nil, err
 	}
 	discounted := idsOf(orders, func(o psapi.Order) bool { return !o.TotalDiscounts.IsZero() })
-	discounts, err := byOwner(ctx, w, w.shop.OrderDiscounts, discounted, func(d psapi.OrderDiscount) int64 { return d.Order })
+	discounts, err := byOwner(ctx, w, "", w.shop.OrderDiscounts, discounted, func(d psapi.OrderDiscount) int64 { return d.Order })
 	if err != nil {
 		return nil, err
 	}
-	customers, err := byID(ctx, w, w.shop.Customers, customerIDs, func(c psapi.Customer) int64 { return c.ID })
+	customers, err := byID(ctx, w, "customers", w.shop.Customers, customerIDs, func(c psapi.Customer) int64 { return c.ID })
 	if err != nil {
 		return nil, err
 	}
-	addresses, err := byID(ctx, w, w.shop.Addresses, addressIDs, func(a psapi.Address) int64 { return a.ID })
+	addresses, err := byID(ctx, w, "addresses", w.shop.Addresses, addressIDs, func(a psapi.Address) int64 { return a.ID })
 	if err != nil {
 		return nil, err
 	}
@@ -339,12 +339,12 @@ func idsOf(orders []psapi.Order, want func(psapi.Order) bool) []int64 {
 // perList is how many ids one request asks for.
 const perList = 200
 
-// byOwner reads the rows that belong to orders.
-func byOwner[T any](ctx context.Context, w *work, read func(context.Context, psapi.Query) (psapi.Page[T], error), owners []int64, owner func(T) int64) (map[int64][]T, error) {
+// byOwner reads the rows that belong to orders; table is as for doubting.
+func byOwner[T any](ctx context.Context, w *work, table string, read func(context.Context, psapi.Query) (psapi.Page[T], error), owners []int64, owner func(T) int64) (map[int64][]T, error) {
 	out := map[int64][]T{}
 	for list := range chunks(distinct(owners), perList) {
 		q := psapi.Query{Where: []psapi.Filter{{Field: "id_order", Op: psapi.OneOf, Values: texts(list)}}, Limit: 500}
-		rows, err := readAll(ctx, w, doubting(read), q)
+		rows, err := readAll(ctx, w, doubting(w, table, read), q)
 		if err != nil {
 			return nil, err
 		}
@@ -355,21 +355,32 @@ func byOwner[T any](ctx context.Context, w *work, read func(context.Context, psa
 	return out, nil
 }
 
-// doubting asks for an empty first page again: what an order names is rarely gone as a whole.
-func doubting[T any](read func(context.Context, psapi.Query) (psapi.Page[T], error)) func(context.Context, psapi.Query) (psapi.Page[T], error) {
+// doubting asks for an empty first page again: what an order names is rarely gone as a whole, and the shop answers an
+// SQL error with an empty list. table is a resource that no shop with orders has empty: when it shows no row at all, it
+// is broken, and nothing may be concluded from its answers. "" where such a resource may be empty.
+func doubting[T any](w *work, table string, read func(context.Context, psapi.Query) (psapi.Page[T], error)) func(context.Context, psapi.Query) (psapi.Page[T], error) {
 	return func(ctx context.Context, q psapi.Query) (psapi.Page[T], error) {
 		if q.After > 0 {
 			return read(ctx, q)
 		}
-		return expected(ctx, read, q)
+		page, err := expected(ctx, read, q)
+		if err != nil || len(page.Items)+len(page.Bad) > 0 || table == "" {
+			return page, err
+		}
+		newest, err := w.shop.Newest(ctx, table)
+		if err == nil && newest == 0 {
+			err = noRows(table)
+		}
+		return page, err
 	}
 }
 
-// byID reads rows by their ids; those that are gone from the shop are missing from the answer.
-func byID[T any](ctx context.Context, w *work, read func(context.Context, psapi.Query) (psapi.Page[T], error), ids []int64, id func(T) int64) (map[int64]T, error) {
+// byID reads rows by their ids; those that are gone from the shop are missing from the answer. table is as
+// for doubting.
+func byID[T any](ctx context.Context, w *work, table string, read func(context.Context, psapi.Query) (psapi.Page[T], error), ids []int64, id func(T) int64) (map[int64]T, error) {
 	out := map[int64]T{}
 	for list := range chunks(distinct(ids), perList) {
-		rows, err := readAll(ctx, w, doubting(read), psapi.Query{IDs: list})
+		rows, err := readAll(ctx, w, doubting(w, table, read), psapi.Query{IDs: list})
 		if err != nil {
 			return nil, err
 		}
@@ -465,7 +476,7 @@ func (w *work) orderProducts(ctx context.Context, orders []ShopOrder, a *atlas, 
 	if len(missing) == 0 {
 		return found, held, w.addSharers(ctx, found)
 	}
-	shop, err := byID(ctx, w, w.shop.Products, missing, func(p psapi.Product) int64 { return p.ID })
+	shop, err := byID(ctx, w, "", w.shop.Products, missing, func(p psapi.Product) int64 { return p.ID })
 	if err != nil {
 		return nil, nil, err
 	}

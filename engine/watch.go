@@ -295,7 +295,7 @@ func (w *work) changedOrders(ctx context.Context, c Changes, cursors Cursors) ([
 			unread = append(unread, id)
 		}
 	}
-	more, err := byID(ctx, w, w.shop.Orders, unread, func(o psapi.Order) int64 { return o.ID })
+	more, err := byID(ctx, w, "orders", w.shop.Orders, unread, func(o psapi.Order) int64 { return o.ID })
 	if err != nil {
 		return nil, err
 	}
@@ -351,7 +351,7 @@ func (w *work) carryPeople(ctx context.Context, c Changes, orders []psapi.Order,
 		return err
 	}
 	fresh := slices.DeleteFunc(slices.Concat(c.Customers, c.Edited), func(r psapi.Customer) bool { return ordering[r.ID] })
-	read, err := byID(ctx, w, w.shop.Customers, slices.Concat(owners, strangers), func(r psapi.Customer) int64 { return r.ID })
+	read, err := byID(ctx, w, "customers", w.shop.Customers, slices.Concat(owners, strangers), func(r psapi.Customer) int64 { return r.ID })
 	if err != nil {
 		return err
 	}
@@ -481,21 +481,21 @@ func (w *work) carryAgain(ctx context.Context, outcomes []store.Outcome) error {
 	for _, o := range outcomes {
 		ids[o.Entity] = append(ids[o.Entity], o.ShopID)
 	}
-	products, err := byID(ctx, w, w.shop.Products, ids[store.Product], func(p psapi.Product) int64 { return p.ID })
+	products, err := byID(ctx, w, "", w.shop.Products, ids[store.Product], func(p psapi.Product) int64 { return p.ID })
 	if err != nil {
 		return err
 	}
 	if err := w.carryProducts(ctx, byShopID(products), false); err != nil {
 		return err
 	}
-	customers, err := byID(ctx, w, w.shop.Customers, ids[store.Customer], func(c psapi.Customer) int64 { return c.ID })
+	customers, err := byID(ctx, w, "customers", w.shop.Customers, ids[store.Customer], func(c psapi.Customer) int64 { return c.ID })
 	if err != nil {
 		return err
 	}
 	if _, err := w.carryPersons(ctx, byShopID(customers), planRegistered); err != nil {
 		return err
 	}
-	orders, err := byID(ctx, w, w.shop.Orders, ids[store.Order], func(o psapi.Order) int64 { return o.ID })
+	orders, err := byID(ctx, w, "orders", w.shop.Orders, ids[store.Order], func(o psapi.Order) int64 { return o.ID })
 	if err != nil {
 		return err
 	}
