@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // moment is when, seen from a server, the process is killed.
@@ -48,6 +49,7 @@ type gate struct {
 	trap    *trap
 	sprung  bool
 	onName  func(name string, done bool) // told of each request before and after it is handled
+	stuck   map[string]time.Duration     // by name: the next one takes so long, with its session locked (world: slow)
 	working sync.WaitGroup
 }
 
@@ -126,6 +128,8 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if g.trap != nil && !g.sprung && g.trap.name == name && g.trap.nth == g.seen[name] {
 		g.sprung, t = true, g.trap
 	}
+	stuck := g.stuck[name]
+	delete(g.stuck, name)
 	g.working.Add(1)
 	g.mu.Unlock()
 	defer g.working.Done()
@@ -135,7 +139,13 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	// A server goes on with what it has begun when its client is gone.
 	r = r.WithContext(context.WithoutCancel(r.Context()))
-	if t == nil {
+	switch {
+	case stuck > 0:
+		held, cancel := context.WithTimeout(r.Context(), stuck)
+		defer cancel()
+		g.next.ServeHTTP(w, r.WithContext(context.WithValue(held, heldKey{}, true)))
+		return
+	case t == nil:
 		g.next.ServeHTTP(w, r)
 		return
 	}

@@ -16,11 +16,12 @@ import (
 	"cartiger/engine"
 	"cartiger/psapi/psapitest"
 	"cartiger/store"
+	"cartiger/ui/cli"
 )
 
 // The environment of a process under test.
 const (
-	envJob      = "MATRIX_JOB"      // exports or watch
+	envJob      = "MATRIX_JOB"      // exports, watch, rebuild, or a command line of the real program
 	envState    = "MATRIX_STATE"    // its state file
 	envDie      = "MATRIX_DIE"      // "complete.commit#3": it kills itself at the third such moment of the state file
 	envArm      = "MATRIX_ARM"      // a file: moments count only from when it is there
@@ -29,7 +30,11 @@ const (
 
 // TestMain lets the test program be started again as the process that is to be killed.
 func TestMain(m *testing.M) {
-	if job := os.Getenv(envJob); job != "" {
+	job := os.Getenv(envJob)
+	if command, ok := strings.CutPrefix(job, "cartiger "); ok {
+		os.Exit(cli.Main(append(strings.Fields(command), "--state", os.Getenv(envState))))
+	}
+	if job != "" {
 		os.Exit(child(job))
 	}
 	os.Exit(m.Run())
@@ -79,8 +84,12 @@ func child(job string) int {
 
 // carry does a job with an engine: the three exports in their order, or one pass of watch.
 func carry(ctx context.Context, e *engine.Engine, job string) ([]engine.Summary, error) {
-	if job == "watch" {
+	switch job {
+	case "watch":
 		return nil, e.Watch(ctx, engine.WatchOptions{Once: true})
+	case "rebuild":
+		s, err := e.Rebuild(ctx)
+		return []engine.Summary{s}, err
 	}
 	var all []engine.Summary
 	for _, kind := range []string{"products", "customers", "orders"} {

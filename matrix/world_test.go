@@ -166,6 +166,8 @@ func (w *world) run(t testing.TB, job, die string, crm, shop *trap) life {
 	if errors.As(err, &exit) && !exit.Exited() {
 		l.killed = true
 		w.kills++
+	} else if strings.HasPrefix(job, "cartiger ") {
+		l.Error = out.String()
 	} else if jsonErr := json.Unmarshal(out.Bytes(), &l.report); jsonErr != nil {
 		t.Fatalf("%s says %q, %q: %v", job, out.String(), errs.String(), jsonErr)
 	}
