@@ -109,8 +109,8 @@ var bindings = []binding{
 
 	bind(open, onConnection, "enter e", "enter", "edit", "edit the value (also e)"),
 	bind(runTest, onConnection, "t", "t", "test", "validate and test the connection with the values as they stand here; saves nothing"),
-	bind(nextModule, onConnection, "m right", "m", "module", "mandatory fields of the next module (also right)"),
-	bind(prevModule, onConnection, "left", "left", "", "mandatory fields of the module before"),
+	bind(nextModule, onConnection, "m right l", "m", "module", "mandatory fields of the next module (also right and l)"),
+	bind(prevModule, onConnection, "left h", "left", "", "mandatory fields of the module before (also h)"),
 
 	bind(open, onConfiguration, "enter e", "enter", "edit", "edit the value, or choose it from a list (also e)"),
 	bind(toggle, anyForm, "space", "space", "", "switch a check box on or off"),
@@ -124,8 +124,8 @@ var bindings = []binding{
 	bind(refresh, anyForm, "r", "r", "", "read from shop and CRM again"),
 
 	bind(open, onActivity, "enter", "enter", "detail", "the change and its writes: what was sent, answered and would be sent now"),
-	bind(nextModule, onActivity, "m right", "m", "log, held, runs", "show the log, the held and failed records, or the runs (also right)"),
-	bind(prevModule, onActivity, "left", "left", "", ""),
+	bind(nextModule, onActivity, "m right l", "m", "log, held, runs", "show the log, the held and failed records, or the runs (also right and l)"),
+	bind(prevModule, onActivity, "left h", "left", "", ""),
 
 	bind(export, onExport, "e", "e", "export", "export what the cursor is on, or go on with an unfinished export"),
 	bind(preview, onExport, "d", "d", "preview", "show what would be written, without writing"),

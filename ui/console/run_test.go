@@ -129,6 +129,14 @@ func TestADumbTerminalGetsLines(t *testing.T) {
 	}
 }
 
+func TestWhoAsksForAnAccessibleConsoleGetsLines(t *testing.T) {
+	x := spawn(t, 80, 24, "1", "ACCESSIBLE=1")
+	x.See("1 Set-up", "key:").Type("q\n")
+	if code := x.Ends(); code != 0 || strings.Contains(x.Raw(), "\x1b") {
+		t.Errorf("exit code %d:\n%q", code, x.Raw())
+	}
+}
+
 // A signal, or the loss of the terminal, stops what runs; records in flight end first.
 func TestSignalsStopARunningExportCleanly(t *testing.T) {
 	for _, c := range []struct {

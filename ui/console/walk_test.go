@@ -156,3 +156,15 @@ func TestARealInstallationIsSetUpOnADumbTerminal(t *testing.T) {
 		t.Error("a key or an escape was written to the terminal")
 	}
 }
+
+// Bubble Tea asks the terminal for its background before main begins, and waits five seconds where nobody answers;
+// package term prevents it.
+func TestTheProgramAsksTheTerminalNothing(t *testing.T) {
+	binary := buildProgram(t)
+	cmd := exec.Command(binary, "version")
+	cmd.Env = clear(t.TempDir(), "TERM=xterm-256color")
+	x := termtest.Start(t, 80, 24, cmd)
+	if code := x.Ends(); code != 0 || strings.Contains(x.Raw(), "\x1b") {
+		t.Errorf("exit code %d, the terminal got %q", code, x.Raw())
+	}
+}
