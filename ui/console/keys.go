@@ -190,19 +190,22 @@ func actionOf(msg tea.KeyMsg, at place) action {
 	return noAction
 }
 
-// elsewhere says where a key that does nothing here would do something.
+// elsewhere says where a key that does nothing here would do something: the place it is named after, before those
+// where it is a second name of another key.
 func elsewhere(msg tea.KeyMsg) string {
-	for _, b := range bindings {
-		if b.on&anyScreen == 0 || b.long == "" || !slices.Contains(b.key.Keys(), msg.String()) {
-			continue
-		}
-		var names []string
-		for _, p := range placeNames {
-			if p.on != anyScreen && b.on&p.on != 0 {
-				names = append(names, p.name)
+	for _, named := range []bool{true, false} {
+		for _, b := range bindings {
+			if b.on&anyScreen == 0 || b.long == "" || !slices.Contains(b.key.Keys(), msg.String()) || named != (b.key.Help().Key == msg.String()) {
+				continue
 			}
+			var names []string
+			for _, p := range placeNames {
+				if p.on != anyScreen && b.on&p.on != 0 {
+					names = append(names, p.name)
+				}
+			}
+			return "Nothing to do here. On " + strings.Join(names, " and ") + ", " + msg.String() + " does this: " + b.long + "."
 		}
-		return "Nothing to do here. On " + strings.Join(names, " and ") + ", " + msg.String() + " does this: " + b.long + "."
 	}
 	return ""
 }
