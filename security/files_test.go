@@ -1,11 +1,16 @@
 package security_test
 
 import (
+	"bufio"
+	"io"
+	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestAUmaskOfZeroOpensNothing(t *testing.T) {
@@ -113,6 +118,33 @@ func TestSimulatorsAreServedOnLoopbackOnly(t *testing.T) {
 			if r := p.run("simulate", kind, "--listen", address); r.code != 2 || !strings.Contains(r.err, "loopback") {
 				t.Errorf("simulate %s --listen %q: exit code %d\n%s", kind, address, r.code, r.all())
 			}
+		}
+	}
+}
+
+// A simulator that listens answers on loopback, and on no other address of this machine.
+func TestASimulatorAnswersNobodyElse(t *testing.T) {
+	t.Parallel()
+	p := install(t)
+	cmd := p.command("simulate", "crm")
+	out := must[io.ReadCloser](t)(cmd.StdoutPipe())
+	check(t, cmd.Start())
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	line := must[string](t)(bufio.NewReader(out).ReadString('\n'))
+	at := must[*url.URL](t)(url.Parse(strings.TrimSpace(strings.TrimPrefix(line, "listening on "))))
+	if ip := net.ParseIP(at.Hostname()); ip == nil || !ip.IsLoopback() {
+		t.Fatalf("it listens on %s", at.Host)
+	}
+	conn := must[net.Conn](t)(net.Dial("tcp", at.Host))
+	check(t, conn.Close())
+	for _, address := range must[[]net.Addr](t)(net.InterfaceAddrs()) {
+		ip, _, err := net.ParseCIDR(address.String())
+		if err != nil || ip.IsLoopback() || ip.IsLinkLocalUnicast() {
+			continue
+		}
+		if conn, err := net.DialTimeout("tcp", net.JoinHostPort(ip.String(), at.Port()), time.Second); err == nil {
+			_ = conn.Close()
+			t.Errorf("it answers on %s", ip)
 		}
 	}
 }

@@ -121,7 +121,7 @@ func TestTheCheckerKnowsEveryAttack(t *testing.T) {
 
 // queries are the commands that show what is in the state file. 99 is any exit code.
 var queries = [][]string{
-	{"status", "--offline"}, {"records", "list"}, {"records", "list", "--state", "created"}, {"log"}, {"run", "show"},
+	{"status", "--offline"}, {"records", "list"}, {"records", "list", "--only", "created"}, {"log"}, {"run", "show"},
 	{"records", "show", "customer", "1"}, {"records", "show", "order", "2"}, {"records", "show", "product", "3"},
 	{"config", "list"}, {"config", "get", "order.shared-account"}, {"states", "list"},
 }
@@ -336,7 +336,7 @@ func TestWhatServersSayIsShownHarmlessly(t *testing.T) {
 	}
 	harmless("export", "products", "--limit", "3", "--dry-run", "-v")
 	harmless("export", "products", "--limit", "3", "--json")
-	harmless("records", "list", "--state", "created,held,failed,updated,unchanged")
+	harmless("records", "list", "--only", "created,held,failed,updated,unchanged")
 	harmless("records", "show", "order", fmt.Sprint(at.Order))
 	harmless("records", "show", "order", fmt.Sprint(at.Order), "--json")
 	harmless("log")
