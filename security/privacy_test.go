@@ -15,6 +15,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"cartiger/psapi/psapitest"
+	"cartiger/store"
 )
 
 // Customers whose every word is known, so that each can be looked for. ann's orders bring a company.
@@ -83,6 +84,7 @@ func TestASupportBundleHoldsNoKeyAndNobody(t *testing.T) {
 	p.must(done, "config", "set", "order.shared-account=Secretaccount", "order.prefix=Secretprefix no")
 	p.must(done, "config", "set", "crm.user=admin")
 	p.must([]int{0, 1}, "status")
+	quoteInMessages(t, p.state)
 	raw := folder(t, filepath.Dir(p.state))
 	for _, word := range append(ann.words(), bob.words()...) {
 		if word != ann.vat && word != bob.vat && !strings.Contains(raw, word) && !strings.Contains(raw, strings.ToLower(word)) {
@@ -92,13 +94,32 @@ func TestASupportBundleHoldsNoKeyAndNobody(t *testing.T) {
 	p.must(done, "support-bundle", "bundle.zip")
 	content := unzipped(t, filepath.Join(p.dir, "bundle.zip"))
 	t.Logf("%d bytes", len(content))
-	if !strings.Contains(content, "held") || !strings.Contains(content, `"version"`) {
+	if !strings.Contains(content, "held") || !strings.Contains(content, `"version"`) || !strings.Contains(content, "DATABASE_QUERY_ERROR") {
 		t.Errorf("the bundle tells nothing:\n%.2000s", content)
 	}
 	host := must[string](t)(os.Hostname())
 	for _, private := range [][]string{secrets, ann.words(), bob.words(), {"mailhost", "secretaccount", "secretprefix", "127.0.0.1", p.dir, p.state, host, "second."}} {
 		holdsNone(t, "the bundle", content, private...)
 	}
+}
+
+// quoteInMessages puts messages into the state file as they come from servers that quote what they were sent.
+func quoteInMessages(t *testing.T, path string) {
+	t.Helper()
+	s := must[*store.Store](t)(store.Open(t.Context(), path))
+	for _, message := range []string{
+		"vtiger: gave up after 5 tries: vtiger: create Leads: Duplicate entry of " + ann.first + " " + ann.last + " (DATABASE_QUERY_ERROR)",
+		`will try again: vtiger: create Leads: HTTP 500: "Fatal: \"` + ann.last + `\" at ` + ann.street + `" (http)`,
+		"PrestaShop: the shop failed to list the customers: row of " + bob.last + ", " + bob.phone + " (27)",
+		"two customers share " + bob.email + ".",
+		"started by " + store.Who(),
+	} {
+		run := must[store.Run](t)(s.StartRun(t.Context(), store.Run{Kind: "customers", Who: store.Who()}))
+		run.State, run.Message = store.Broken, message
+		check(t, s.SaveRun(t.Context(), run))
+		check(t, s.Log(t.Context(), store.Entry{Level: "warning", Run: run.ID, Message: message}))
+	}
+	check(t, s.Close())
 }
 
 // unzipped is the content of a zip, file names included.

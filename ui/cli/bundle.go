@@ -137,7 +137,15 @@ func newScrubber(s engine.Settings, path string) scrubber {
 	return scrubber{strings.NewReplacer(pairs...)}
 }
 
+// A server's words may quote whatever it was sent. What it said stands in quotes, or behind what it was asked for;
+// the code at the end stays.
+var (
+	quoted   = regexp.MustCompile(`"(?:[^"\\]|\\.)*"?`)
+	itsWords = regexp.MustCompile(`(?s)\b(vtiger|PrestaShop): ([^:]*): .*?( \([\w-]+\))?$`)
+)
+
 func (s scrubber) clean(message string) string {
+	message = itsWords.ReplaceAllString(quoted.ReplaceAllString(message, `"…"`), "$1: $2: …$3")
 	return address.ReplaceAllString(s.known.Replace(message), "<e-mail>")
 }
 
@@ -191,6 +199,10 @@ func (b *bundle) status(ctx context.Context, e *engine.Engine) (any, error) {
 	for _, c := range s.Checks {
 		if c.ID == "following" {
 			c.Text = "" // names a person and a computer
+		}
+		where := map[string]string{"crm": "vtiger", "shop": "PrestaShop"}[c.ID]
+		if where != "" && c.Level == engine.Failure {
+			c.Text = where + ": " + c.Text
 		}
 		checks = append(checks, check{c.ID, c.Level, b.scrub.clean(c.Text)})
 	}
