@@ -202,7 +202,7 @@ func (w *work) exportProducts(ctx context.Context, o ExportOptions, carry carrie
 	if err := w.describes(ctx, Products); err != nil {
 		return err
 	}
-	a, err := w.readAtlas(ctx)
+	factor, err := w.priceFactor(ctx)
 	if err != nil {
 		return err
 	}
@@ -237,7 +237,7 @@ func (w *work) exportProducts(ctx context.Context, o ExportOptions, carry carrie
 		}
 		chains := make([]Chain, len(group))
 		for i, art := range group {
-			chains[i] = planProduct(art, found[Fold(art.Code)], a.factor, w.draft)
+			chains[i] = planProduct(art, found[Fold(art.Code)], factor, w.draft)
 		}
 		if _, err := carry(ctx, chains); err != nil {
 			return err
@@ -452,7 +452,14 @@ func (w *work) readable(module string) []string {
 
 // readPeople reads the shop's customers with their addresses and who has ordered, and gathers them by e-mail.
 func (w *work) readPeople(ctx context.Context) ([]Person, error) {
-	customers, err := readAll(ctx, w, counted(w, w.shop.Customers), psapi.Query{Where: []psapi.Filter{{Field: "deleted", Op: psapi.Equal, Values: []string{"0"}}}})
+	// All are asked for and the deleted ones left out here: an empty answer to a filter could be an SQL error that the
+	// shop swallowed, while that of a whole table is not believed (wire/prestashop.md 3).
+	kept := func(ctx context.Context, q psapi.Query) (psapi.Page[psapi.Customer], error) {
+		page, err := w.shop.Customers(ctx, q)
+		page.Items = slices.DeleteFunc(page.Items, func(c psapi.Customer) bool { return c.Deleted })
+		return page, err
+	}
+	customers, err := readAll(ctx, w, counted(w, kept), psapi.Query{})
 	if err != nil {
 		return nil, err
 	}

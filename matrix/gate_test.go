@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -24,6 +25,7 @@ const (
 	unheard   moment = "handled, not answered" // the server has committed, the answer never arrives
 	answered  moment = "answered"              // the answer is on the wire
 	overtaken moment = "handled after restart" // the server handles it while the next process is at work already
+	hungUp    moment = "asked to stop"         // the process gets a signal that it may obey, and its answer
 )
 
 // trap kills the process at the nth request of a name.
@@ -32,7 +34,10 @@ type trap struct {
 	nth  int
 	at   moment
 	kill func()        // ends the process and waits for its death
+	stop func()        // sends the process its signal
 	free chan struct{} // closed to let an overtaken request go on
+
+	signal syscall.Signal // for hungUp
 }
 
 func (t trap) String() string { return fmt.Sprintf("%s #%d %s", t.name, t.nth, t.at) }
@@ -150,6 +155,10 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	switch t.at {
+	case hungUp:
+		t.stop()
+		g.next.ServeHTTP(w, r)
+		return
 	case lost:
 		t.kill()
 	case late:

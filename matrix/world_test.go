@@ -150,6 +150,7 @@ func (w *world) run(t testing.TB, job, die string, crm, shop *trap) life {
 	for _, tr := range []*trap{crm, shop} {
 		if tr != nil {
 			tr.kill = func() { <-started; kill() }
+			tr.stop = func() { <-started; _ = cmd.Process.Signal(tr.signal) }
 		}
 	}
 	w.crmGate.set(crm)
