@@ -102,6 +102,19 @@ func (e *Engine) readMoney(ctx context.Context, shop Shop, crm CRM) (money, erro
 	return m, err
 }
 
+// priceFactor is the factor of product prices. It asks the CRM for its base currency alone.
+func (w *work) priceFactor(ctx context.Context) (decimal.Decimal, error) {
+	shop, err := w.keptAtlas(ctx)
+	if err != nil {
+		return decimal.Zero, err
+	}
+	base, err := w.crm.BaseCurrency(ctx)
+	if err != nil {
+		return decimal.Zero, err
+	}
+	return money{shop: shop.Currencies, shopBase: shop.Base, crm: []vtigerws.Currency{base}}.factor()
+}
+
 // proposeLinks is automatic linking without doing it: by ISO 4217 code; hand links survive; what the CRM lacks is
 // created, what is inactive is activated, nothing is ever created twice (rules.md 5).
 func proposeLinks(m money) []CurrencyStep {

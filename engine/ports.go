@@ -54,6 +54,7 @@ type CRM interface {
 	Retrieve(ctx context.Context, id string) (vtigerws.Record, error)
 	Do(ctx context.Context, w vtigerws.Write) (vtigerws.Record, error)
 	Currencies(ctx context.Context) ([]vtigerws.Currency, error)
+	BaseCurrency(ctx context.Context) (vtigerws.Currency, error)
 	CreateCurrency(ctx context.Context, c vtigerws.Currency) (vtigerws.Currency, error)
 	UpdateCurrency(ctx context.Context, c vtigerws.Currency) error
 	// Fence returns once no request of these sessions is running in the CRM any more: PHP serialises the requests of a

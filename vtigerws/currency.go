@@ -25,7 +25,7 @@ func (c *Client) Currencies(ctx context.Context) ([]Currency, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := c.currencyRows(ctx, facts.Dialect)
+	rows, err := c.currencyRows(ctx, facts.Dialect, func(Record) bool { return false })
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +43,29 @@ func (c *Client) Currencies(ctx context.Context) ([]Currency, error) {
 	return currencies, nil
 }
 
-func (c *Client) currencyRows(ctx context.Context, d Dialect) ([]Record, error) {
+// BaseCurrency is the currency that the CRM counts in. It costs 5.1.0 one request, not one for each currency it has.
+func (c *Client) BaseCurrency(ctx context.Context) (Currency, error) {
+	facts, err := c.ready(ctx)
+	if err != nil {
+		return Currency{}, err
+	}
+	rows, err := c.currencyRows(ctx, facts.Dialect, func(row Record) bool { return row["defaultid"] == currencyBase })
+	if err != nil {
+		return Currency{}, err
+	}
+	for _, row := range rows {
+		if row["defaultid"] == currencyBase {
+			return readCurrency(row)
+		}
+	}
+	return Currency{}, &problem.Error{
+		Kind: problem.Invalid, Where: where, Code: "base-currency", Message: "the CRM names no base currency",
+		Cure: "Give the CRM user the right to see currencies.",
+	}
+}
+
+// currencyRows reads the rows of all currencies, or on 5.1.0 up to the one that is enough.
+func (c *Client) currencyRows(ctx context.Context, d Dialect, enough func(Record) bool) ([]Record, error) {
 	if d.CurrencyQuery {
 		return c.pages(ctx, selection{module: moduleCurrency, columns: []string{"*"}})
 	}
@@ -52,7 +74,9 @@ func (c *Client) currencyRows(ctx context.Context, d Dialect) ([]Record, error) 
 		row, err := c.retrieve(ctx, currencyPrefix+"x"+strconv.Itoa(n))
 		switch p, _ := problem.Of(err); {
 		case err == nil:
-			rows, misses = append(rows, row), 0
+			if rows, misses = append(rows, row), 0; enough(row) {
+				return rows, nil
+			}
 		case p != nil && Code(p.Code) == AccessDenied:
 			misses++
 		default:
