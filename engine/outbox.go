@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/shopspring/decimal"
 	"golang.org/x/sync/errgroup"
 
 	"cartiger/problem"
@@ -214,7 +213,7 @@ func whole(w vtigerws.Write, found vtigerws.Record) bool {
 	if w.Document == nil {
 		return true
 	}
-	total, err := decimal.NewFromString(found["hdnGrandTotal"])
+	total, err := vtigerws.Amount(found["hdnGrandTotal"])
 	return err == nil && total.Round(2).Equal(w.Document.Total.Round(2))
 }
 

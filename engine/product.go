@@ -121,8 +121,8 @@ func sameValue(a, b string) bool {
 	if strings.TrimSpace(a) == strings.TrimSpace(b) {
 		return true
 	}
-	x, errX := decimal.NewFromString(a)
-	y, errY := decimal.NewFromString(b)
+	x, errX := vtigerws.Amount(a)
+	y, errY := vtigerws.Amount(b)
 	return errX == nil && errY == nil && x.Equal(y)
 }
 

@@ -17,8 +17,8 @@ var stockFields = []string{"qtyinstock", "reorderlevel"}
 // wouldCrash says whether vtiger 5.1.0 dies on a document with so many pieces of a product: it wants to send a mail when
 // stock falls under the reorder level, and cannot (wire/vtiger.md 3a). An order and its invoice both count.
 func wouldCrash(product vtigerws.Record, pieces int64) bool {
-	stock, errStock := decimal.NewFromString(firstOf(product["qtyinstock"], "0"))
-	level, errLevel := decimal.NewFromString(firstOf(product["reorderlevel"], "0"))
+	stock, errStock := vtigerws.Amount(firstOf(product["qtyinstock"], "0"))
+	level, errLevel := vtigerws.Amount(firstOf(product["reorderlevel"], "0"))
 	if errStock != nil || errLevel != nil {
 		return true
 	}

@@ -680,7 +680,7 @@ func (v *verification) balances() {
 
 // totalOf is the total of a SalesOrder or Invoice to the cent; a half-written one has none.
 func totalOf(r vtigerws.Record) (decimal.Decimal, bool) {
-	total, err := decimal.NewFromString(strings.TrimSpace(r["hdnGrandTotal"]))
+	total, err := vtigerws.Amount(r["hdnGrandTotal"])
 	return total.Round(2), err == nil
 }
 

@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/shopspring/decimal"
-
 	"cartiger/problem"
 )
 
@@ -87,7 +85,7 @@ func (c *Client) currencyRows(ctx context.Context, d Dialect, enough func(Record
 }
 
 func readCurrency(row Record) (Currency, error) {
-	rate, err := decimal.NewFromString(strings.TrimSpace(row["conversion_rate"]))
+	rate, err := Amount(row["conversion_rate"])
 	if err != nil {
 		return Currency{}, &problem.Error{
 			Kind: problem.Invalid, Where: where, Code: codeShape, Field: "conversion_rate",
