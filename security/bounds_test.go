@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -14,6 +15,7 @@ import (
 
 	"cartiger/problem"
 	"cartiger/psapi"
+	"cartiger/psapi/psapitest"
 	"cartiger/vtigerws"
 )
 
@@ -190,6 +192,50 @@ func TestFloodsAndBombsTakeBoundedMemory(t *testing.T) {
 	for name, bomb := range bombs {
 		text := []byte(bomb())
 		attack(name, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.Copy(w, bytes.NewReader(text)) })
+	}
+}
+
+// numbers are the members of the CRM's JSON and of the shop's XML that we calculate with.
+var numbers = regexp.MustCompile(`("(?:hdnGrandTotal|conversion_rate|qtyinstock|reorderlevel|unit_price|tax1)":\s*")[^"]*"|(<(?:price|product_price|total_paid|total_products|conversion_rate|tax_rate|net|gross)>(?:<!\[CDATA\[)?)[^<\]]*`)
+
+// A number of eleven characters can have a thousand million digits.
+func TestNumbersWithHugeExponentsAreNoNumbers(t *testing.T) {
+	t.Parallel()
+	for _, bomb := range []string{"1e999999999", "1e-999999999", strings.Repeat("9", 200)} {
+		for _, version := range []string{"5.1.0", "6.4.0"} {
+			t.Run(fmt.Sprintf("%.12s %s", bomb, version), func(t *testing.T) {
+				t.Parallel()
+				var armed atomic.Int64 // 1: the CRM, 2: the shop
+				spoil := func(mine int64) func(*http.Request, http.Header, []byte) []byte {
+					return func(_ *http.Request, _ http.Header, body []byte) []byte {
+						if armed.Load() != mine {
+							return body
+						}
+						return numbers.ReplaceAllFunc(body, func(m []byte) []byte {
+							parts := numbers.FindSubmatch(m)
+							if len(parts[1]) > 0 {
+								return append(append(bytes.Clone(parts[1]), bomb...), '"')
+							}
+							return append(bytes.Clone(parts[2]), bomb...)
+						})
+					}
+				}
+				shop, crm := newShop(t), newCRM(t, version)
+				p := connected(t, serve(t, rewritten(shop, spoil(2))), serve(t, rewritten(crm, spoil(1))))
+				p.must(done, "connect", "--no-input")
+				p.must(done, "watch", "--once")
+				order := psapitest.Action{Do: "order", Guest: true, Email: "ann@x.test", FirstName: "Ann", LastName: "Roe", Template: 31}
+				for who := range int64(2) {
+					armed.Store(who + 1)
+					must[psapitest.Acted](t)(shop.Act(order))
+					for _, args := range [][]string{{"watch", "--once"}, {"currencies", "list"}, {"status"}} {
+						if r := p.run(args...); r.rss == 0 || r.rss > maxMemory {
+							t.Errorf("%s took %d MB\n%s", args[0], r.rss>>20, r.all())
+						}
+					}
+				}
+			})
+		}
 	}
 }
 
