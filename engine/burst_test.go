@@ -115,7 +115,7 @@ func TestOrdersThatChangeWhileThePagesAreReadAreNotSkipped(t *testing.T) {
 					pages++
 				})
 				w.spend(t, func() {})
-				w.toShop.watch(nil)
+				w.toShop.cut(nil)
 				w.spend(t, func() {})
 				w.placed(t, ids)
 				status := map[string]string{}

@@ -5,6 +5,7 @@ import (
 	"sort"
 	"strings"
 
+	"cartiger/problem"
 	"cartiger/store"
 	"cartiger/vtigerws"
 )
@@ -87,6 +88,12 @@ func (d Drafter) creates(chain Chain, p Person, module string) Chain {
 
 // create appends a create to a chain. A mandatory field that nothing fills holds the whole chain.
 func (d Drafter) create(chain Chain, name, module string, fields vtigerws.Record, lookup Lookup, links []store.Link) Chain {
+	if chain.State == store.Held {
+		return chain // an earlier write of the chain is not possible
+	}
+	if described, asked := d.Modules[module]; asked && len(described.Fields) == 0 {
+		return hold(chain, "rights", "the CRM lets the user not into the module "+module+": switch it on, or give the user the right to it")
+	}
 	if missing := d.complete(module, fields); len(missing) > 0 {
 		return hold(chain, "mandatory", fmt.Sprintf("the CRM demands %s in %s and nothing fills it: set a default in Connection, Mandatory fields", strings.Join(missing, ", "), module))
 	}
@@ -97,6 +104,12 @@ func (d Drafter) create(chain Chain, name, module string, fields vtigerws.Record
 		Lookup: lookup, Links: links,
 	})
 	return chain
+}
+
+// denied says that the CRM refuses the user a whole module: it is switched off, or not for him.
+func denied(err error) bool {
+	p, ok := problem.Of(err)
+	return ok && p.Kind == problem.Unauthorised && p.Code == string(vtigerws.AccessDenied)
 }
 
 // hold ends a chain without any write: it goes by itself once the reason is gone.

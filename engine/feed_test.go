@@ -41,9 +41,11 @@ func clocked(t *testing.T, at time.Time, test func(*testing.T)) {
 type shortcut struct {
 	server http.Handler
 	mu     sync.Mutex
-	// spy is told of every request before it is served and after.
-	spy func(r *http.Request, answered bool)
+	// spy is told of every request before it is served and after; it says whether the line is cut there.
+	spy func(r *http.Request, answered bool) (cut bool)
 }
+
+var errCut = &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}
 
 func (l *shortcut) RoundTrip(r *http.Request) (answer *http.Response, err error) {
 	if err := r.Context().Err(); err != nil {
@@ -59,15 +61,19 @@ func (l *shortcut) RoundTrip(r *http.Request) (answer *http.Response, err error)
 			if broken != http.ErrAbortHandler {
 				panic(broken)
 			}
-			answer, err = nil, &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}
+			answer, err = nil, errCut
 		}
 		if r.Body != nil {
 			_, _ = io.Copy(io.Discard, r.Body)
 			_ = r.Body.Close()
 		}
-		l.tell(r, true)
+		if l.tell(r, true) {
+			answer, err = nil, errCut
+		}
 	}()
-	l.tell(r, false)
+	if l.tell(r, false) {
+		return nil, errCut
+	}
 	written := httptest.NewRecorder()
 	l.server.ServeHTTP(written, arrived)
 	if err := r.Context().Err(); err != nil {
@@ -78,25 +84,33 @@ func (l *shortcut) RoundTrip(r *http.Request) (answer *http.Response, err error)
 	return answer, nil
 }
 
-func (l *shortcut) tell(r *http.Request, answered bool) {
+func (l *shortcut) tell(r *http.Request, answered bool) (cut bool) {
 	l.mu.Lock()
 	spy := l.spy
 	l.mu.Unlock()
-	if spy != nil {
-		spy(r, answered)
-	}
+	return spy != nil && spy(r, answered)
 }
 
-func (l *shortcut) watch(spy func(r *http.Request, answered bool)) {
+// cut lets a function look at every request and cut the line.
+func (l *shortcut) cut(spy func(r *http.Request, answered bool) bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.spy = spy
+}
+
+// watch lets a function look at every request.
+func (l *shortcut) watch(spy func(r *http.Request, answered bool)) {
+	l.cut(func(r *http.Request, answered bool) bool {
+		spy(r, answered)
+		return false
+	})
 }
 
 // town is a world whose servers are a function call away, for tests on a clock of their own.
 type town struct {
 	*world
 	toShop, toCRM *shortcut
+	path          string // of the state file
 }
 
 func newTown(t *testing.T, shopOptions psapitest.Options, crmOptions vtigerwstest.Options) *town {
@@ -115,8 +129,8 @@ func townOf(t *testing.T, shop *psapitest.Shop, crmOptions vtigerwstest.Options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &town{world: &world{shop: shop, crm: crm}, toShop: &shortcut{server: shop}, toCRM: &shortcut{server: crm}}
-	w.open(t, filepath.Join(t.TempDir(), "cartiger", "state.db"))
+	w := &town{world: &world{shop: shop, crm: crm}, toShop: &shortcut{server: shop}, toCRM: &shortcut{server: crm}, path: filepath.Join(t.TempDir(), "cartiger", "state.db")}
+	w.open(t, w.path)
 	err = w.Save(t.Context(), map[string]string{
 		engine.ShopURL: "http://shop.test/", engine.ShopKey: psapitest.DefaultKey,
 		engine.CRMURL: "http://crm.test/", engine.CRMUser: "admin", engine.CRMKey: "TestAccessKey",

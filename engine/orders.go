@@ -67,6 +67,10 @@ func (w *work) exportOrders(ctx context.Context, o ExportOptions, carry carrier)
 
 // orderModules asks what the CRM demands of everything an order may need.
 func (w *work) orderModules(ctx context.Context) error {
+	return w.describes(ctx, w.orderModuleNames()...)
+}
+
+func (w *work) orderModuleNames() []string {
 	modules := slices.Clone(needed)
 	if !w.settings.On(CreatePotential) {
 		modules = slices.DeleteFunc(modules, func(m string) bool { return m == Potentials })
@@ -74,7 +78,7 @@ func (w *work) orderModules(ctx context.Context) error {
 	if slices.Contains(w.facts.Modules, AddonModule) {
 		modules = append(modules, AddonModule)
 	}
-	return w.describes(ctx, modules...)
+	return modules
 }
 
 // carryOrders writes orders, new ones and changes of registered ones alike.
@@ -104,7 +108,10 @@ func (w *work) carryGroup(ctx context.Context, whole []ShopOrder, a *atlas, carr
 	if err != nil {
 		return err
 	}
-	if err := w.adopt(ctx, whole, a, linked); err != nil {
+	shut := "" // why the CRM shows nothing of what orders need
+	if err := w.adopt(ctx, whole, a, linked); denied(err) {
+		shut = reason(err)
+	} else if err != nil {
 		return err
 	}
 	fresh := make([]ShopOrder, 0, len(whole))
@@ -132,8 +139,8 @@ func (w *work) carryGroup(ctx context.Context, whole []ShopOrder, a *atlas, carr
 			Links: linked[o.ID], Addon: w.draft.Modules[AddonModule].Createable,
 		}
 		t.Currency, _ = a.money.linked(o.Currency)
-		for _, d := range o.Details {
-			if why := heldProducts[productID(d)]; why != "" {
+		for _, id := range o.carriers() {
+			if why := heldProducts[id]; why != "" {
 				t.Held, t.Why = "product", why
 			}
 		}
@@ -142,12 +149,17 @@ func (w *work) carryGroup(ctx context.Context, whole []ShopOrder, a *atlas, carr
 				return err
 			}
 		} else {
-			if t.Party, err = w.partyOf(ctx, o, parties, carry); err != nil {
+			if t.Party, err = w.partyOf(ctx, o, parties, carry); denied(err) {
+				shut = reason(err)
+			} else if err != nil {
 				return err
 			}
 			if why := heldParties[Fold(o.Buyer.Email)]; why != "" && o.Buyer.ID != 0 {
 				t.Held, t.Why = "customer", why
 			}
+		}
+		if shut != "" {
+			t.Held, t.Why = "rights", shut
 		}
 		p := plannable{o, t}
 		if chain := p.plan(w.draft); setsTaxes(chain) {
@@ -193,10 +205,7 @@ func setsTaxes(c Chain) bool {
 
 // readRates takes up the tax rates that the products of an order have by now.
 func (w *work) readRates(ctx context.Context, o ShopOrder, products map[int64]DocumentProduct) error {
-	ids := []int64{wrappingID, remainsID}
-	for _, d := range o.Details {
-		ids = append(ids, productID(d))
-	}
+	ids := o.carriers()
 	var records []string
 	for _, id := range ids {
 		if p, known := products[id]; known {
@@ -465,11 +474,32 @@ func productID(d psapi.OrderDetail) int64 {
 	return -1000 - d.ID
 }
 
+// carriers are the products that the lines of an order hang on.
+func (o ShopOrder) carriers() []int64 {
+	var ids []int64
+	for _, d := range o.Details {
+		ids = append(ids, productID(d))
+	}
+	if !o.TotalWrapping.IsZero() {
+		ids = append(ids, wrappingID)
+	}
+	if len(o.Details) == 0 {
+		ids = append(ids, remainsID)
+	}
+	return ids
+}
+
 // orderProducts finds the CRM's products for the lines of orders, by link, then by code, and makes the missing ones
 // (rules.md 3.3). Combinations are not products: their lines hang on the product.
 func (w *work) orderProducts(ctx context.Context, orders []ShopOrder, a *atlas, carry carrier) (found map[int64]DocumentProduct, held map[int64]string, err error) {
 	found, held = map[int64]DocumentProduct{}, map[int64]string{}
 	wanted, missing, err := w.linkedProducts(ctx, orders, found)
+	if denied(err) {
+		for id := range wanted {
+			held[id] = reason(err)
+		}
+		return found, held, nil
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -488,6 +518,14 @@ func (w *work) orderProducts(ctx context.Context, orders []ShopOrder, a *atlas, 
 	list := slices.SortedFunc(maps.Values(shop), func(x, y psapi.Product) int { return int(x.ID - y.ID) })
 	for group := range chunks(articles(list), batch) {
 		records, err := w.findProducts(ctx, group)
+		if denied(err) {
+			for _, art := range group {
+				for _, p := range art.Products {
+					held[p.ID] = reason(err)
+				}
+			}
+			continue
+		}
 		if err != nil {
 			return nil, nil, err
 		}
@@ -597,7 +635,7 @@ func (w *work) linkedProducts(ctx context.Context, orders []ShopOrder, found map
 		}
 		records, err := w.crm.Find(ctx, Products, "id", crmIDs, fields...)
 		if err != nil {
-			return nil, nil, err
+			return wanted, nil, err
 		}
 		for _, r := range records {
 			alive[r.ID()] = r

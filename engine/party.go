@@ -125,7 +125,14 @@ func convert(chain Chain, p Person, m PersonMatch, d Drafter) Chain {
 func (w *work) parties(ctx context.Context, people []Person, carry carrier) (out map[string]party, held map[string]string, err error) {
 	out, held = map[string]party{}, map[string]string{}
 	for group := range chunks(people, batch) {
-		if err := w.partyGroup(ctx, group, carry, out, held); err != nil {
+		err := w.partyGroup(ctx, group, carry, out, held)
+		if denied(err) {
+			for _, p := range group {
+				held[Fold(p.Email)] = reason(err)
+			}
+			continue
+		}
+		if err != nil {
 			return nil, nil, err
 		}
 	}

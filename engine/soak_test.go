@@ -2,12 +2,15 @@ package engine_test
 
 import (
 	"cmp"
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,6 +25,7 @@ import (
 
 var (
 	soakChanges = flag.Int("soak.changes", 250, "how many changes each soak test makes in the shop")
+	soakKills   = flag.Int("soak.kills", 40, "how often each test of killed watches kills one")
 	soakSeed    = flag.Uint64("soak.seed", 1, "what the changes and faults of the soak tests are drawn from")
 )
 
@@ -290,7 +294,7 @@ func (l *life) report(t *testing.T) {
 
 // shopFaults and crmFaults are what can go wrong on the way, besides being away.
 var (
-	shopFaults = []string{"lost", "reset", "empty500", "empty200", "html", "truncate", "bom", "notice", "503", "429", "sha1"}
+	shopFaults = []string{"sql-empty", "lost", "reset", "empty500", "empty200", "html", "truncate", "bom", "notice", "503", "429", "sha1"}
 	crmFaults  = []string{"lost", "reset", "empty500", "empty200", "html", "truncate", "bom", "notice", "503", "429", "no-session", "token"}
 )
 
@@ -333,6 +337,84 @@ func TestMixedChangesEndAsAFreshExportWouldWriteThem(t *testing.T) {
 				l.crm.Faults().Clear()
 				l.report(t)
 				l.complete(t, c.version, began, newest)
+			})
+		})
+	}
+}
+
+// grave ends a process at one of its steps: a request that leaves or is answered, a transaction before, in or after its
+// commit. From then on nothing it does has an effect.
+type grave struct {
+	mu   sync.Mutex
+	left int // steps until the end; 0 = lives for ever
+	dead bool
+	at   string
+}
+
+var errKilled = errors.New("the process was killed")
+
+func (g *grave) step(name string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.left > 0 {
+		if g.left--; g.left == 0 {
+			g.dead, g.at = true, name
+		}
+	}
+	return g.dead
+}
+
+// dies lets the town's next process die after so many steps; 0 lets it live. It takes over the lease of the one before.
+func (w *town) dies(t *testing.T, after int) *grave {
+	t.Helper()
+	time.Sleep(time.Minute) // the lease of a dead process runs out
+	g := &grave{left: after}
+	for name, way := range map[string]*shortcut{"shop": w.toShop, "CRM": w.toCRM} {
+		way.cut(func(r *http.Request, answered bool) bool {
+			if name == "shop" && answered {
+				return g.step("shop answered")
+			}
+			return g.step(fmt.Sprintf("%s %s answered=%v", name, r.Method, answered))
+		})
+	}
+	w.open(t, w.path, store.WithFault(func(op string) error {
+		if g.step(op) {
+			return errKilled
+		}
+		return nil
+	}))
+	return g
+}
+
+func TestAWatchThatIsKilledAnywhereLeavesNoTrace(t *testing.T) {
+	for _, version := range []string{"5.1.0", "5.2.1", "6.4.0"} {
+		t.Run(version, func(t *testing.T) {
+			clocked(t, today, func(t *testing.T) {
+				l, newest := newLife(t, version)
+				l.pass(t)
+				began := time.Now()
+				deaths := map[string]int{}
+				for range *soakKills {
+					for range 3 {
+						l.happen(t)
+						time.Sleep(time.Second)
+					}
+					g := l.dies(t, 1+l.random.IntN(120))
+					err := l.Watch(t.Context(), engine.WatchOptions{Once: true})
+					if g.dead && err == nil {
+						t.Errorf("a watch that was killed at %s ended well", g.at)
+					}
+					if !g.dead && err != nil {
+						t.Fatal(err)
+					}
+					deaths[g.at]++
+				}
+				l.dies(t, 0)
+				l.pass(t)
+				l.passing(t, 12*time.Minute)
+				t.Logf("killed at %v", deaths)
+				l.report(t)
+				l.complete(t, version, began, newest)
 			})
 		})
 	}

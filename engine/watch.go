@@ -179,8 +179,13 @@ func (w *work) ready(ctx context.Context) (linked bool, err error) {
 	if len(w.draft.Modules) > 0 {
 		return false, nil
 	}
-	if err := w.orderModules(ctx); err != nil {
-		return false, err
+	for _, name := range w.orderModuleNames() {
+		// A module that is switched off holds what needs it; the others go on.
+		if err := w.describes(ctx, name); denied(err) {
+			w.draft.Modules[name] = vtigerws.Module{}
+		} else if err != nil {
+			return false, err
+		}
 	}
 	return w.linkMissingCurrencies(ctx)
 }
@@ -409,12 +414,16 @@ func (w *work) carryPersons(ctx context.Context, customers []psapi.Customer, rul
 	}
 	for group := range chunks(people, batch) {
 		matches, err := w.matchPeople(ctx, group)
-		if err != nil {
+		if err != nil && !denied(err) {
 			return nil, err
 		}
 		chains := make([]Chain, len(group))
 		for i, p := range group {
-			chains[i] = rule(p, matches[i], w.draft)
+			if err != nil {
+				chains[i] = hold(personChain(p), "rights", reason(err))
+			} else {
+				chains[i] = rule(p, matches[i], w.draft)
+			}
 		}
 		if _, err := w.out.carry(ctx, chains); err != nil {
 			return nil, err
@@ -456,13 +465,15 @@ func (w *work) carryProducts(ctx context.Context, products []psapi.Product, edit
 	}
 	for group := range chunks(articles(products), batch) {
 		found, err := w.findProducts(ctx, group)
-		if err != nil {
+		if err != nil && !denied(err) {
 			return err
 		}
 		var chains []Chain
 		for _, art := range group {
 			records := found[Fold(art.Code)]
-			if edited && len(records) > 0 {
+			if err != nil {
+				chains = append(chains, hold(articleChain(art), "rights", reason(err)))
+			} else if edited && len(records) > 0 {
 				chains = append(chains, planProductEdit(art, records[0], a.factor, w.draft))
 			} else {
 				chains = append(chains, planProduct(art, records, a.factor, w.draft))
@@ -492,11 +503,17 @@ func (w *work) carryAgain(ctx context.Context, outcomes []store.Outcome) error {
 	if err != nil {
 		return err
 	}
-	if _, err := w.carryPersons(ctx, byShopID(customers), planRegistered); err != nil {
-		return err
-	}
 	orders, err := byID(ctx, w, "orders", w.shop.Orders, ids[store.Order], func(o psapi.Order) int64 { return o.ID })
 	if err != nil {
+		return err
+	}
+	// Who waits together with an order is left to it: the order makes a Contact, not a Lead.
+	ordering := map[int64]bool{}
+	for _, o := range orders {
+		ordering[o.Customer] = true
+	}
+	alone := slices.DeleteFunc(byShopID(customers), func(c psapi.Customer) bool { return ordering[c.ID] })
+	if _, err := w.carryPersons(ctx, alone, planRegistered); err != nil {
 		return err
 	}
 	if err := w.carryOrders(ctx, byShopID(orders), w.out.carry); err != nil {

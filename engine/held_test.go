@@ -1,0 +1,201 @@
+package engine_test
+
+import (
+	"flag"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"cartiger/engine"
+	"cartiger/psapi/psapitest"
+	"cartiger/store"
+	"cartiger/vtigerws/vtigerwstest"
+)
+
+var heldAll = flag.Bool("held.all", false, "refuse each module of the CRM in each way")
+
+// held gives the only record that is held.
+func (w *town) held(t *testing.T) store.Outcome {
+	t.Helper()
+	list, err := w.Records(t.Context(), store.Filter{})
+	if err != nil || len(list) != 1 || list[0].State != store.Held {
+		t.Fatalf("held: %+v %v", list, err)
+	}
+	return list[0]
+}
+
+// nothingHeld fails when a record is held or failed.
+func (w *town) nothingHeld(t *testing.T) {
+	t.Helper()
+	list, err := w.Records(t.Context(), store.Filter{})
+	if err != nil || len(list) > 0 {
+		t.Errorf("still held: %+v %v", list, err)
+	}
+}
+
+func TestAnOrderWaitsForItsCurrencyAndGoesByItself(t *testing.T) {
+	for _, version := range versions {
+		t.Run(version, func(t *testing.T) {
+			clocked(t, today, func(t *testing.T) {
+				w := newTown(t, psapitest.Options{}, vtigerwstest.Options{Version: version})
+				stop := w.follow(t, engine.WatchOptions{Interval: interval})
+				time.Sleep(time.Second)
+				w.spend(t, func() { w.act(t, psapitest.Action{Do: "order", Customer: 40, Template: 30, State: 1}) })
+				links, err := w.store.CurrencyLinks(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				var dollar store.CurrencyLink
+				for _, l := range links {
+					if l.Code == "USD" {
+						dollar = l
+					}
+				}
+				if err := w.store.SaveCurrencyLinks(t.Context(), nil, []string{dollar.CRMID}); err != nil {
+					t.Fatal(err)
+				}
+				w.spend(t, func() {
+					w.act(t, psapitest.Action{Do: "order", Customer: 40, Currency: dollar.ShopID, State: 1})
+					w.act(t, psapitest.Action{Do: "order", Customer: 41, Template: 30, State: 1})
+				})
+				if o := w.held(t); o.Reason != "currency" || !strings.Contains(o.Detail, "USD") {
+					t.Errorf("%s: %s", o.Reason, o.Detail)
+				}
+				if n := len(w.crm.Records("SalesOrder")); n != 2 {
+					t.Errorf("%d orders: the others do not go on", n)
+				}
+				if err := w.store.SaveCurrencyLinks(t.Context(), []store.CurrencyLink{dollar}, nil); err != nil {
+					t.Fatal(err)
+				}
+				w.spend(t, func() {})
+				stop()
+				w.nothingHeld(t)
+				onlyOnce(t, w.world, "SalesOrder", "customerno")
+				if n := len(w.crm.Records("SalesOrder")); n != 3 {
+					t.Errorf("%d orders after the link", n)
+				}
+			})
+		})
+	}
+}
+
+func TestAFieldThatBecomesMandatoryHoldsItsKindUntilADefaultIsSet(t *testing.T) {
+	for _, version := range versions {
+		t.Run(version, func(t *testing.T) {
+			clocked(t, today, func(t *testing.T) {
+				w := newTown(t, psapitest.Options{}, vtigerwstest.Options{Version: version})
+				stop := w.follow(t, engine.WatchOptions{Interval: interval})
+				time.Sleep(time.Second)
+				register := func(name string) func() {
+					return func() {
+						w.act(t, psapitest.Action{Do: "register", Email: name + "@example.test", FirstName: "A", LastName: name})
+					}
+				}
+				w.spend(t, register("before"))
+				w.crm.SetPicklist("Leads", "rating", []string{"Hot", "Cold"})
+				w.crm.Require("Leads", "rating", true)
+				w.spend(t, register("during"))
+				if o := w.held(t); o.Reason != "mandatory" || !strings.Contains(o.Detail, "rating") {
+					t.Errorf("%s: %s", o.Reason, o.Detail)
+				}
+				w.crm.ResetStats()
+				_, crm := w.spend(t, func() {
+					register("too")()
+					w.act(t, psapitest.Action{Do: "order", Customer: 40, Template: 30, State: 1})
+				})
+				if n := len(w.crm.Records("SalesOrder")); n != 1 {
+					t.Errorf("%d orders: the others do not go on (%v)", n, crm)
+				}
+				if n := len(w.crm.Records("Leads")); n != 1 {
+					t.Errorf("%d Leads", n)
+				}
+				if err := w.SetDefault(t.Context(), "Leads", "rating", "Cold", ""); err != nil {
+					t.Fatal(err)
+				}
+				w.spend(t, func() {})
+				stop()
+				w.nothingHeld(t)
+				leads := w.crm.Records("Leads")
+				if len(leads) != 3 {
+					t.Errorf("%d Leads after the default", len(leads))
+				}
+				for _, l := range leads[1:] {
+					if l["rating"] != "Cold" {
+						t.Errorf("%v has rating %v", l["email"], l["rating"])
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestWhatTheCRMNoLongerRefusesGoesByItself(t *testing.T) {
+	type change struct {
+		name         string
+		refuse, heal func(t *testing.T, w *town)
+	}
+	noCreate := vtigerwstest.AllRights
+	noCreate.Create = false
+	off := vtigerwstest.AllRights
+	off.Off = true
+	var changes []change
+	for i, module := range []string{"Leads", "Contacts", "Accounts", "Products", "Potentials", "SalesOrder", "Invoice"} {
+		choose := func(_ *testing.T, w *town) {
+			w.crm.SetPicklist(module, "cf_701", []string{"one", "two"})
+			w.crm.Require(module, "cf_701", true)
+		}
+		chosen := func(t *testing.T, w *town) {
+			if err := w.SetDefault(t.Context(), module, "cf_701", "two", ""); err != nil {
+				t.Error(err)
+			}
+		}
+		kinds := []change{
+			{"picklist in " + module, choose, chosen},
+			{"create " + module, func(_ *testing.T, w *town) { w.crm.SetRights(module, noCreate) }, func(_ *testing.T, w *town) { w.crm.SetRights(module, vtigerwstest.AllRights) }},
+			{"module " + module, func(_ *testing.T, w *town) { w.crm.SetRights(module, off) }, func(_ *testing.T, w *town) { w.crm.SetRights(module, vtigerwstest.AllRights) }},
+			{"text field in " + module, func(_ *testing.T, w *town) { w.crm.Require(module, "cf_700", true) }, func(*testing.T, *town) {}},
+		}
+		if !*heldAll { // each module refused in one way, each way with some module
+			kinds = kinds[i%len(kinds):][:1]
+		}
+		changes = append(changes, kinds...)
+	}
+	for _, c := range changes {
+		t.Run(c.name, func(t *testing.T) {
+			clocked(t, today, func(t *testing.T) {
+				w := newTown(t, psapitest.Options{}, vtigerwstest.Options{Version: "5.2.1"})
+				stop := w.follow(t, engine.WatchOptions{Interval: interval})
+				time.Sleep(time.Second)
+				everything := func(i int) func() {
+					return func() {
+						w.act(t, psapitest.Action{Do: "register", Email: fmt.Sprintf("r%d@example.test", i), FirstName: "A", LastName: "Registered"})
+						w.act(t, psapitest.Action{Do: "order", Guest: true, Email: fmt.Sprintf("o%d@example.test", i), FirstName: "An", LastName: "Orderer", State: 2, Lines: []psapitest.Line{{Product: 100 + int64(i)}}})
+						w.act(t, psapitest.Action{Do: "product", Reference: fmt.Sprintf("P-%d", i), Name: "Product"})
+					}
+				}
+				w.spend(t, everything(1))
+				c.refuse(t, w)
+				for i := range 3 {
+					w.spend(t, everything(2+i))
+				}
+				time.Sleep(8 * time.Minute) // beyond the first look whether it goes again
+				c.heal(t, w)
+				time.Sleep(11 * time.Minute)
+				stop()
+				w.nothingHeld(t)
+				for module, field := range map[string]string{"Leads": "email", "Contacts": "email", "Accounts": "accountname", "Potentials": "potentialname", "SalesOrder": "customerno", "Invoice": "customerno"} {
+					if field != "accountname" {
+						onlyOnce(t, w.world, module, field)
+					}
+					if n := len(w.crm.Records(module)); n != 4 {
+						t.Errorf("%d %s of 4", n, module)
+					}
+				}
+				if n := len(w.crm.Records("Products")); n != 8 {
+					t.Errorf("%d products of 8", n)
+				}
+			})
+		})
+	}
+}
