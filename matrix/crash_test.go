@@ -124,7 +124,11 @@ func boundaries(tw twin, job string, shift int) []point {
 		default:
 			continue
 		}
-		for range min(tw.times[name], 2) {
+		often := 1
+		if *all {
+			often = min(tw.times[name], 2)
+		}
+		for range often {
 			i++
 			points = append(points, at(name, 1, steps[i%len(steps)]))
 		}

@@ -16,7 +16,7 @@ import (
 	"cartiger/vtigerws/vtigerwstest"
 )
 
-var faultAll = flag.Bool("fault.all", false, "long form of the fault matrix: every fault against the exports and against watch, not only one of them")
+var all = flag.Bool("matrix.all", false, "long form of everything that is not drawn at random: every fault against the exports and against watch, every case on every version, two boundaries per kind of write")
 
 // creates are the modules whose create is spoilt.
 var creates = []string{"Products", "Accounts", "Leads", "Contacts", "Potentials", "SalesOrder", "Invoice", "Currency"}
@@ -105,7 +105,7 @@ func TestEveryFaultAtEveryOperation(t *testing.T) {
 	for i, f := range faults {
 		for j, job := range []string{"exports", "watch"} {
 			version := versions[(i+j)%len(versions)]
-			if i%2 == j && !*faultAll {
+			if i%2 == j && !*all {
 				continue
 			}
 			for _, rule := range slices.Concat(f.crm, f.shop) {

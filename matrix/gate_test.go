@@ -111,12 +111,6 @@ func (g *gate) set(t *trap) {
 	g.seen, g.trap, g.sprung = map[string]int{}, t, false
 }
 
-func (g *gate) hasSprung() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.sprung
-}
-
 func (g *gate) tell(f func(string, bool)) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
