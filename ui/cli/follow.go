@@ -29,7 +29,6 @@ type recordLine struct {
 	ShopID  int64        `json:"shop_id"`
 	Label   string       `json:"label"`
 	State   store.State  `json:"state"`
-	Reason  string       `json:"reason,omitempty"`
 	Message string       `json:"message"`
 }
 

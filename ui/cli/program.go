@@ -106,6 +106,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 finished with held or failed reco
 5 cannot connect or log in, 11 another process holds the run, 129/130/143 ended by a signal.
 `
 
+const plainUsage = "console without screen control: line prompts, one line per change"
+
 // root is the command tree.
 func (p *Program) root() *cobra.Command {
 	root := &cobra.Command{
@@ -127,7 +129,7 @@ func (p *Program) root() *cobra.Command {
 	flags.StringVar(&p.state, "state", "", "state `FILE` (default $XDG_STATE_HOME/cartiger/state.db)")
 	flags.BoolVar(&p.json, "json", false, "results as JSON: one document, or one line per record while something runs")
 	flags.StringVar(&p.level, "log", "", "tell on stderr what happens: `LEVEL` debug, info, warn or error (default warn)")
-	root.Flags().BoolVar(&p.plain, "plain", false, "console without screen control: line prompts, one line per change")
+	root.Flags().BoolVar(&p.plain, "plain", false, plainUsage)
 	root.AddGroup(
 		&cobra.Group{ID: "start", Title: "First steps:"},
 		&cobra.Group{ID: "set", Title: "Settings:"},

@@ -3,7 +3,6 @@ package cli
 import (
 	"compress/gzip"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -105,7 +104,7 @@ func elements(t testing.TB, resource string, keep func(element) bool) document {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = f.(fs.File).Close() }()
+	defer func() { _ = f.Close() }()
 	unpacked, err := gzip.NewReader(f)
 	if err != nil {
 		t.Fatal(err)

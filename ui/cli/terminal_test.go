@@ -137,18 +137,23 @@ func TestTheDemoOpensTheConsole(t *testing.T) {
 	}
 }
 
-// Nobody answers the questions that a terminal can be asked: nothing may wait for an answer.
+// Nobody answers the questions that a terminal can be asked: nothing may wait for an answer. The fastest of some starts
+// counts: a busy machine makes one slow, a wait for the terminal makes every one slow.
 func TestVersionStartsAtOnceInASilentTerminal(t *testing.T) {
-	began := time.Now()
-	x := terminal(t, 80, 24, nil, "version")
-	if code := x.Ends(); code != 0 {
-		t.Fatalf("exit code %d:\n%s", code, x.Screen())
+	fastest := time.Hour
+	for range 5 {
+		began := time.Now()
+		x := terminal(t, 80, 24, nil, "version")
+		if code := x.Ends(); code != 0 {
+			t.Fatalf("exit code %d:\n%s", code, x.Screen())
+		}
+		fastest = min(fastest, time.Since(began))
+		if raw := x.Raw(); strings.Contains(raw, "\x1b") || !strings.HasPrefix(raw, "cartiger ") {
+			t.Errorf("the terminal got %q", raw)
+		}
 	}
-	if took := time.Since(began); took > 500*time.Millisecond {
-		t.Errorf("took %s, want under 0.5 s", took)
-	}
-	if raw := x.Raw(); strings.Contains(raw, "\x1b") || !strings.HasPrefix(raw, "cartiger ") {
-		t.Errorf("the terminal got %q", raw)
+	if fastest > 500*time.Millisecond {
+		t.Errorf("took %s, want under 0.5 s", fastest)
 	}
 }
 
