@@ -45,26 +45,15 @@ func gigabytes(w io.Writer, text string) {
 }
 
 // packed is gigabytes behind gzip: a thousandth of them travels.
-func packed(w http.ResponseWriter, begin, text string) {
+func packed(w http.ResponseWriter, text string) {
 	w.Header().Set("Content-Encoding", "gzip")
-	packer := gzip.NewWriter(w)
-	_, _ = io.WriteString(packer, begin)
-	gigabytes(packer, text)
+	gigabytes(gzip.NewWriter(w), text)
 }
 
 // floods are answers that would fill the memory of a careless reader.
 var floods = map[string]http.HandlerFunc{
 	"endless page": func(w http.ResponseWriter, _ *http.Request) { gigabytes(w, "<p>more</p>") },
-	"endless XML": func(w http.ResponseWriter, _ *http.Request) {
-		io.WriteString(w, "<prestashop>")
-		gigabytes(w, "<a><![CDATA[x]]></a>")
-	},
-	"endless JSON string": func(w http.ResponseWriter, _ *http.Request) {
-		io.WriteString(w, `{"success":true,"result":"`)
-		gigabytes(w, "xxxxxxxx")
-	},
-	"gzip bomb":        func(w http.ResponseWriter, _ *http.Request) { packed(w, "", "\x00") },
-	"gzip bomb in XML": func(w http.ResponseWriter, _ *http.Request) { packed(w, "<prestashop><a>", "x") },
+	"gzip bomb":    func(w http.ResponseWriter, _ *http.Request) { packed(w, "\x00") },
 	"endless header": func(w http.ResponseWriter, _ *http.Request) {
 		conn, buffer, err := w.(http.Hijacker).Hijack()
 		if err == nil {
@@ -92,17 +81,8 @@ var bombs = map[string]func() string{
 	"external entity": func() string {
 		return `<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><prestashop><api>&a;</api></prestashop>`
 	},
-	"deep XML":      func() string { return "<prestashop>" + strings.Repeat("<a>", 8<<20) },
-	"many elements": func() string { return "<prestashop>" + strings.Repeat("<a/>", 7<<20) + "</prestashop>" },
-	"one attribute": func() string { return `<prestashop><a x="` + strings.Repeat("x", 30<<20) + `"/></prestashop>` },
-	"many attributes": func() string {
-		var b strings.Builder
-		b.WriteString("<prestashop><a")
-		for i := range 2 << 20 {
-			fmt.Fprintf(&b, " a%d=''", i)
-		}
-		return b.String() + "/></prestashop>"
-	},
+	"deep XML":                      func() string { return "<prestashop>" + strings.Repeat("<a>", 1<<20) },
+	"many elements":                 func() string { return "<prestashop>" + strings.Repeat("<a/>", 2<<20) + "</prestashop>" },
 	"one attribute again and again": func() string { return "<prestashop><a" + strings.Repeat(" a=''", 6<<20) + "/></prestashop>" },
 	"attributes in long tags": func() string {
 		var tag strings.Builder
@@ -115,26 +95,25 @@ var bombs = map[string]func() string{
 		return "<prestashop><api>" + strings.Repeat(`<a b="1" c="2" d="3" e="4" f="5" g="6" h="7" i="8"/>`, 150_000) + "</api></prestashop>"
 	},
 	"long values": func() string {
-		return "<prestashop><api>" + strings.Repeat("<a>"+strings.Repeat("&amp;", 6000)+"</a>", 1000) + "</api></prestashop>"
+		return "<prestashop><api>" + strings.Repeat("<a>"+strings.Repeat("&amp;", 6000)+"</a>", 200) + "</api></prestashop>"
 	},
 	"ampersands": func() string { return "<prestashop><api><a>" + strings.Repeat("&", 16<<20) + "</a></api></prestashop>" },
 	"ends of CDATA": func() string {
 		return "<prestashop><api><![CDATA[" + strings.Repeat("]]>", 5<<20) + "</api></prestashop>"
 	},
-	"openings of CDATA": func() string { return "<prestashop><api>" + strings.Repeat("<![CDATA[", 3<<20) + "</api></prestashop>" },
-	"many declarations": func() string { return strings.Repeat("<?xml ?>", 3<<20) + "<prestashop/>" },
-	"titles":            func() string { return strings.Repeat("<title", 2<<20) },
-	"deep JSON":         func() string { return `{"success":true,"result":` + strings.Repeat("[", 15<<20) },
-	"many JSON objects": func() string { return `{"success":true,"result":[` + strings.Repeat("{},", 5<<20) + `{}]}` },
+	"openings of CDATA": func() string { return "<prestashop><api>" + strings.Repeat("<![CDATA[", 1<<18) + "</api></prestashop>" },
+	"many declarations": func() string { return strings.Repeat("<?xml ?>", 1<<18) + "<prestashop/>" },
+	"titles":            func() string { return strings.Repeat("<title", 1<<18) },
+	"deep JSON":         func() string { return `{"success":true,"result":` + strings.Repeat("[", 1<<20) },
 	"many JSON members": func() string {
 		var b strings.Builder
 		b.WriteString(`{"success":true,"result":{"token":"t"`)
-		for i := range 1 << 20 {
+		for i := range 300_000 {
 			fmt.Fprintf(&b, `,"a%d":1`, i)
 		}
 		return b.String() + "}}"
 	},
-	"many envelopes": func() string { return strings.Repeat(`{"success":`, 1<<20) },
+	"many envelopes": func() string { return strings.Repeat(`{"success":`, 1<<17) },
 }
 
 // insideBombs are answers of a CRM that lets us log in first. Every bracket becomes a record, a field or a value.
@@ -201,41 +180,39 @@ var numbers = regexp.MustCompile(`("(?:hdnGrandTotal|conversion_rate|qtyinstock|
 // A number of eleven characters can have a thousand million digits.
 func TestNumbersWithHugeExponentsAreNoNumbers(t *testing.T) {
 	t.Parallel()
-	for _, bomb := range []string{"1e999999999", "1e-999999999", strings.Repeat("9", 200)} {
-		for _, version := range []string{"5.1.0", "6.4.0"} {
-			t.Run(fmt.Sprintf("%.12s %s", bomb, version), func(t *testing.T) {
-				t.Parallel()
-				var armed atomic.Int64 // 1: the CRM, 2: the shop
-				spoil := func(mine int64) func(*http.Request, http.Header, []byte) []byte {
-					return func(_ *http.Request, _ http.Header, body []byte) []byte {
-						if armed.Load() != mine {
-							return body
+	for version, bomb := range map[string]string{"5.1.0": "1e999999999", "6.4.0": "1e-999999999"} {
+		t.Run(bomb, func(t *testing.T) {
+			t.Parallel()
+			var armed atomic.Int64 // 1: the CRM, 2: the shop
+			spoil := func(mine int64) func(*http.Request, http.Header, []byte) []byte {
+				return func(_ *http.Request, _ http.Header, body []byte) []byte {
+					if armed.Load() != mine {
+						return body
+					}
+					return numbers.ReplaceAllFunc(body, func(m []byte) []byte {
+						parts := numbers.FindSubmatch(m)
+						if len(parts[1]) > 0 {
+							return append(append(bytes.Clone(parts[1]), bomb...), '"')
 						}
-						return numbers.ReplaceAllFunc(body, func(m []byte) []byte {
-							parts := numbers.FindSubmatch(m)
-							if len(parts[1]) > 0 {
-								return append(append(bytes.Clone(parts[1]), bomb...), '"')
-							}
-							return append(bytes.Clone(parts[2]), bomb...)
-						})
+						return append(bytes.Clone(parts[2]), bomb...)
+					})
+				}
+			}
+			shop, crm := newShop(t), newCRM(t, version)
+			p := connected(t, serve(t, rewritten(shop, spoil(2))), serve(t, rewritten(crm, spoil(1))))
+			p.must(done, "connect", "--no-input")
+			p.must(done, "watch", "--once")
+			order := psapitest.Action{Do: "order", Guest: true, Email: "ann@x.test", FirstName: "Ann", LastName: "Roe", Template: 31}
+			for who := range int64(2) {
+				armed.Store(who + 1)
+				must[psapitest.Acted](t)(shop.Act(order))
+				for _, args := range [][]string{{"watch", "--once"}, {"currencies", "list"}, {"status"}} {
+					if r := p.run(args...); r.rss == 0 || r.rss > maxMemory {
+						t.Errorf("%s took %d MB\n%s", args[0], r.rss>>20, r.all())
 					}
 				}
-				shop, crm := newShop(t), newCRM(t, version)
-				p := connected(t, serve(t, rewritten(shop, spoil(2))), serve(t, rewritten(crm, spoil(1))))
-				p.must(done, "connect", "--no-input")
-				p.must(done, "watch", "--once")
-				order := psapitest.Action{Do: "order", Guest: true, Email: "ann@x.test", FirstName: "Ann", LastName: "Roe", Template: 31}
-				for who := range int64(2) {
-					armed.Store(who + 1)
-					must[psapitest.Acted](t)(shop.Act(order))
-					for _, args := range [][]string{{"watch", "--once"}, {"currencies", "list"}, {"status"}} {
-						if r := p.run(args...); r.rss == 0 || r.rss > maxMemory {
-							t.Errorf("%s took %d MB\n%s", args[0], r.rss>>20, r.all())
-						}
-					}
-				}
-			})
-		}
+			}
+		})
 	}
 }
 
