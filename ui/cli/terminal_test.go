@@ -183,3 +183,18 @@ func TestASignalAtAHiddenPromptRestoresTheTerminal(t *testing.T) {
 		t.Errorf("exit code %d, want 130:\n%s", code, x.Screen())
 	}
 }
+
+// An export on a terminal shows how far it is in one line, which is gone in the end.
+func TestAnExportShowsItsProgressOnATerminal(t *testing.T) {
+	shop, crm := slowServers(t, smallShop(t))
+	env := []string{
+		"CARTIGER_SHOP_URL=" + shop.URL, "CARTIGER_SHOP_KEY=" + psapitest.DefaultKey,
+		"CARTIGER_CRM_URL=" + crm.URL, "CARTIGER_CRM_USER=admin", "CARTIGER_CRM_KEY=TestAccessKey",
+	}
+	x := terminal(t, 80, 24, env, "export", "products")
+	x.SeeLine("products", "/ 246", "created", "/s", "left")
+	x.See("products: 246 total, 246 created").Gone("left")
+	if code := x.Ends(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
