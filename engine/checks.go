@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/netip"
+	"net/url"
 	"slices"
 	"sort"
 	"strconv"
@@ -77,7 +79,7 @@ func joined(names []string) string { return strings.Join(names, ", ") }
 
 func (e *Engine) status(ctx context.Context, settings Settings, p probed) (Status, error) {
 	s := Status{At: e.opts.Now()}
-	s.Checks = append(s.Checks, setupCheck(nil), crmCheck(p), shopCheck(p))
+	s.Checks = append(s.Checks, setupCheck(nil), exposed(crmCheck(p), settings.Get(CRMURL)), exposed(shopCheck(p), settings.Get(ShopURL)))
 	if p.crmErr == nil {
 		s.Checks = append(s.Checks, addonCheck(p), originCheck(p), modulesCheck(p))
 		defaults, err := e.store.Defaults(ctx)
@@ -144,6 +146,20 @@ func shopCheck(p probed) Check {
 		c.Level, c.Text, c.Asked = Warning, c.Text+", prints text before the XML", p.shop.Noise
 		c.Cure = "Some PHP file of the shop prints a blank line or a warning: look at modules and overrides changed lately."
 	}
+	return c
+}
+
+// exposed warns about a good connection that everybody on the way can read: plain HTTP to another machine.
+func exposed(c Check, address string) Check {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "http" || c.Level == Failure || u.Hostname() == "localhost" {
+		return c
+	}
+	if ip, err := netip.ParseAddr(u.Hostname()); err == nil && ip.IsLoopback() {
+		return c
+	}
+	c.Level, c.Text = Warning, c.Text+", not encrypted"
+	c.Cure = strings.TrimSpace(c.Cure + " Use https:// where there is a network between: keys or sessions and all data can be read on the way.")
 	return c
 }
 

@@ -288,3 +288,24 @@ func TestTheKeyStandsInAURLOnlyWithConsentOrTLS(t *testing.T) {
 		})
 	}
 }
+
+func TestAConnectionWithoutEncryptionIsWarnedAbout(t *testing.T) {
+	t.Parallel()
+	shop, crm := newShop(t), newCRM(t, "5.2.1")
+	proxy := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Host == "shop.example.test" {
+			shop.ServeHTTP(w, r)
+			return
+		}
+		crm.ServeHTTP(w, r)
+	}))
+	far := connected(t, "http://shop.example.test", "http://crm.example.test")
+	far.env = append(far.env, "HTTP_PROXY="+proxy)
+	if r := far.must([]int{0, 1}, "status"); strings.Count(r.out, ", not encrypted") != 2 || !strings.Contains(r.out, "Use https://") {
+		t.Errorf("nobody is warned:\n%s", r.all())
+	}
+	near := connected(t, serve(t, shop), serve(t, crm))
+	if r := near.must([]int{0, 1}, "status"); strings.Contains(r.out, "not encrypted") {
+		t.Errorf("a warning about this machine itself:\n%s", r.all())
+	}
+}
