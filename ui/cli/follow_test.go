@@ -14,15 +14,18 @@ func TestProgressInOneLine(t *testing.T) {
 	}{
 		{store.Run{Kind: "products"}, 0, "products 0 / ?"},
 		{
-			store.Run{Kind: "products", Total: 1607, Counts: store.Counts{Created: 1102, Unchanged: 46}}, 86,
+			store.Run{Kind: "products", Total: 1607, Counts: store.Counts{Created: 1102, Unchanged: 46}},
+			86,
 			"products 1,148 / 1,607  created 1,102  unchanged 46  86/s  5s left",
 		},
 		{
-			store.Run{Kind: "orders", Total: 10, State: store.Paused, Counts: store.Counts{Created: 1, Held: 2, Failed: 3}}, 5,
+			store.Run{Kind: "orders", Total: 10, State: store.Paused, Counts: store.Counts{Created: 1, Held: 2, Failed: 3}},
+			5,
 			"orders 6 / 10  created 1  held 2  failed 3  paused",
 		},
 		{
-			store.Run{Kind: "customers", Total: 10, Counts: store.Counts{Created: 10}, Message: "CRM asks to \x1b[31mslow down"}, 1,
+			store.Run{Kind: "customers", Total: 10, Counts: store.Counts{Created: 10}, Message: "CRM asks to \x1b[31mslow down"},
+			1,
 			"customers 10 / 10  created 10  1/s  CRM asks to slow down",
 		},
 	} {
