@@ -136,9 +136,9 @@ func boundaries(tw twin, job string, shift int) []point {
 	return append(points, point{die: "runs.commit#2"}, point{die: "lease.commit#2"})
 }
 
-// TestKilledAtEveryBoundary is the crash matrix in its quick form: one process after another is killed on its way, each
+// TestCrashAtEveryBoundary is the crash matrix in its quick form: one process after another is killed on its way, each
 // a little further than the one before, and the last one finishes. The CRM then looks as if nobody had been killed.
-func TestKilledAtEveryBoundary(t *testing.T) {
+func TestCrashAtEveryBoundary(t *testing.T) {
 	var kills, records atomic.Int64
 	var mu sync.Mutex
 	var points []string
@@ -259,9 +259,9 @@ func (w *world) overtake(t *testing.T, name string) {
 	}
 }
 
-// TestKilledAtRandom is the long form: -crash.kills=2000 kills as many processes anywhere, several in a row in one
+// TestCrashAtRandom is the long form: -crash.kills=2000 kills as many processes anywhere, several in a row in one
 // world, with faults of the servers in between.
-func TestKilledAtRandom(t *testing.T) {
+func TestCrashAtRandom(t *testing.T) {
 	wanted := *crashKills
 	if wanted == 0 {
 		wanted = 12 // so that the long form itself stays in order
