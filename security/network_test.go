@@ -127,7 +127,7 @@ func TestACertificateThatIsNotRightKeepsTheKeysAtHome(t *testing.T) {
 			known.certify(t, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }), nil, "certificate is not valid", "is not valid now",
 		},
 		"not yet valid": {
-			known.certify(t, func(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Minute) }), nil, "certificate is not valid", "is not valid now",
+			known.certify(t, func(c *x509.Certificate) { c.NotBefore = time.Now().Add(30 * time.Minute) }), nil, "certificate is not valid", "is not valid now",
 		},
 		"for another host": {
 			known.certify(t, func(c *x509.Certificate) { c.IPAddresses, c.DNSNames = nil, []string{"shop.example.test"} }), nil, "another host name", "is for another name",
