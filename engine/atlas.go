@@ -63,6 +63,11 @@ func (w *work) readAtlas(ctx context.Context) (*atlas, error) {
 		return nil, err
 	}
 	if a.factor, err = a.money.factor(); err != nil {
+		if stale, forgetErr := w.forgetAtlas(ctx, a.shop); stale {
+			return w.readAtlas(ctx)
+		} else if forgetErr != nil {
+			return nil, forgetErr
+		}
 		return nil, err
 	}
 	if a.maps, err = w.store.StateMaps(ctx); err != nil {
@@ -70,6 +75,16 @@ func (w *work) readAtlas(ctx context.Context) (*atlas, error) {
 	}
 	w.atlas = a
 	return a, nil
+}
+
+// forgetAtlas drops what is kept of the shop if it is from before this run: somebody may have given the shop the rate
+// that was missing.
+func (w *work) forgetAtlas(ctx context.Context, kept shopAtlas) (stale bool, err error) {
+	if !kept.ReadAt.Before(w.began) {
+		return false, nil
+	}
+	err = w.store.SetCursor(ctx, atlasCursor, "")
+	return err == nil, err
 }
 
 // keptAtlas gives the shop's side as the state file has it, read anew when that is old.

@@ -112,7 +112,15 @@ func (w *work) priceFactor(ctx context.Context) (decimal.Decimal, error) {
 	if err != nil {
 		return decimal.Zero, err
 	}
-	return money{shop: shop.Currencies, shopBase: shop.Base, crm: []vtigerws.Currency{base}}.factor()
+	factor, err := money{shop: shop.Currencies, shopBase: shop.Base, crm: []vtigerws.Currency{base}}.factor()
+	if err != nil {
+		if stale, forgetErr := w.forgetAtlas(ctx, shop); stale {
+			return w.priceFactor(ctx)
+		} else if forgetErr != nil {
+			return factor, forgetErr
+		}
+	}
+	return factor, err
 }
 
 // proposeLinks is automatic linking without doing it: by ISO 4217 code; hand links survive; what the CRM lacks is

@@ -164,6 +164,9 @@ func (r *rebuilding) customers(ctx context.Context) error {
 		linked += found
 		r.absent[store.Customer] += absent
 	}
+	if err := r.sharedAccount(ctx); err != nil {
+		return err
+	}
 	closed, err := r.Closed(ctx, "customers")
 	if err != nil || closed || linked == 0 || r.absent[store.Customer] > 0 {
 		return err
@@ -174,6 +177,16 @@ func (r *rebuilding) customers(ctx context.Context) error {
 		Total: linked, Counts: store.Counts{Unchanged: linked}, Message: "found complete by rebuild",
 	})
 	return err
+}
+
+// sharedAccount links the Account of orders that have no other, where there is one.
+func (r *rebuilding) sharedAccount(ctx context.Context) error {
+	name := r.settings.Get(SharedAccount)
+	records, err := r.crm.Find(ctx, Accounts, "accountname", []string{name})
+	if err != nil || len(records) == 0 {
+		return err
+	}
+	return r.store.SaveLinks(ctx, []store.Link{{Entity: store.Customer, ShopID: sharedAccountID, Module: Accounts, CRMID: records[0].ID(), Key: name}})
 }
 
 // people links a group of people, and says how many customers of the shop the CRM has and lacks. A Contact's Account belongs to

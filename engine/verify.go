@@ -273,20 +273,15 @@ func (v *verification) people(ctx context.Context, module, emailField string) er
 		if err != nil {
 			return err
 		}
+		promoted, err := v.promoted(ctx, module, links, alive)
+		if err != nil {
+			return err
+		}
 		for _, l := range links {
 			same := byEmail[Fold(l.Key)]
 			v.twice(l, same, "e-mail address")
-			if alive[l.CRMID] {
+			if alive[l.CRMID] || promoted[Fold(l.Key)] {
 				continue
-			}
-			if module == Leads {
-				// A Lead that became a Contact was converted or put into the recycle bin on purpose.
-				if _, promoted, err := v.store.Link(ctx, store.Customer, l.ShopID, Contacts); err != nil || promoted {
-					if err != nil {
-						return err
-					}
-					continue
-				}
 			}
 			d := Difference{Entity: store.Customer, ShopID: l.ShopID, CRMID: l.CRMID, What: diffLink,
 				Text: fmt.Sprintf("%s was %s %s in the CRM, which is no longer there (deleted, merged, or hidden from the CRM user)", l.Key, module, l.CRMID)}
@@ -299,6 +294,26 @@ func (v *verification) people(ctx context.Context, module, emailField string) er
 		}
 		return nil
 	})
+}
+
+// promoted are the e-mails of Leads that are gone because they became Contacts: converted, or put into the recycle bin
+// on purpose.
+func (v *verification) promoted(ctx context.Context, module string, links []store.Link, alive map[string]bool) (map[string]bool, error) {
+	out := map[string]bool{}
+	var emails []string
+	for _, l := range links {
+		if module == Leads && !alive[l.CRMID] && Fold(l.Key) != "" {
+			emails = append(emails, l.Key)
+		}
+	}
+	if len(emails) == 0 {
+		return out, nil
+	}
+	records, err := v.crm.Find(ctx, Contacts, "email", emails)
+	for _, r := range records {
+		out[Fold(r["email"])] = true
+	}
+	return out, err
 }
 
 // twice reports several CRM records with one key, once for all shop records that have it.
