@@ -43,8 +43,13 @@ func TestMain(m *testing.M) {
 		os.Exit(code)
 	}
 	flag.Parse()
-	if err := flag.Set("rapid.checks", "1"); err != nil { // each check runs the program five times
-		panic(err)
+	for name, value := range map[string]string{
+		"rapid.checks":  "1", // each check runs the program five times
+		"test.parallel": "8", // most of the time is a program's pause before it asks a refusing server again
+	} {
+		if err := flag.Set(name, value); err != nil {
+			panic(err)
+		}
 	}
 	os.Exit(m.Run())
 }
@@ -183,7 +188,7 @@ func check(t testing.TB, err error) {
 	}
 }
 
-// holds fails for every text that a place holds although it must not.
+// holdsNone fails for every text that a place holds although it must not.
 func holdsNone(t testing.TB, place, content string, secrets ...string) {
 	t.Helper()
 	for _, secret := range secrets {
