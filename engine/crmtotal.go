@@ -24,40 +24,36 @@ func places(d vtigerws.Dialect) int32 {
 
 // CRMTotal is what the CRM makes of a document, not rounded: the parts as it stores them, put through its own formula.
 // 6.x computes and stores this total itself; 5.x stores the total it is given, and this is the sum of the parts it is
-// given with it. assigned tells the rate of tax1 that a product has in the CRM; nil = each line's own.
+// given with it. assigned tells whether a product has tax1 in the CRM; nil = each has.
 //
 // The formula (wire/vtiger.md 3a, 3b): with group tax (lines - discount) x tax, with individual tax the taxed lines
-// - discount; then shipping with its own tax and the adjustment. Dialects with LineItems have oddities of their own:
-//   - an adjustment between -1 and 0 loses its sign;
-//   - an order discount that is not above zero is ignored; the last line's discount is taken a second time in its place
-//     (6.4.0 VtigerLineItemOperation::updateParent);
-//   - group: the rate of the last line that has one counts for all;
-//   - individual: tax is counted only where the product has it assigned, a line with 0 gets the assigned rate, and one
-//     line whose rate is not the assigned one makes the last rate count for every line.
-func CRMTotal(doc vtigerws.Document, d vtigerws.Dialect, assigned func(product string) (rate decimal.Decimal, ok bool)) decimal.Decimal {
+// - discount; then shipping with its own tax and the adjustment. An individual tax counts only where the product has it,
+// at the rate of the line, whatever the product's own. Dialects with LineItems lose the sign of an adjustment between -1
+// and 0; those with TaxesShipping apply the group tax to the shipping as well.
+func CRMTotal(doc vtigerws.Document, d vtigerws.Dialect, assigned func(product string) bool) decimal.Decimal {
 	doc = asStored(doc, d)
-	rates := lineRates(doc, d, assigned)
-	var net, gross decimal.Decimal
-	for i, l := range doc.Lines {
+	var net, taxes decimal.Decimal
+	for _, l := range doc.Lines {
 		line := lineNet(l)
 		net = net.Add(line)
-		gross = gross.Add(line.Mul(factor(rates[i])))
-	}
-	discount, adjustment := doc.Discount, doc.Adjustment
-	if d.LineItems {
-		if !discount.IsPositive() {
-			discount = lastDiscount(doc)
-		}
-		if losesSign(adjustment) {
-			adjustment = adjustment.Neg()
+		if doc.TaxType == vtigerws.TaxIndividual && (assigned == nil || assigned(l.Product)) {
+			taxes = taxes.Add(percentOf(line, rateSum(l.Taxes)))
 		}
 	}
-	total := gross.Sub(discount)
+	net = net.Sub(doc.Discount)
 	if doc.TaxType == vtigerws.TaxGroup {
-		total = net.Sub(discount).Mul(factor(groupRate(doc, d)))
+		taxed := net
+		if d.TaxesShipping {
+			taxed = taxed.Add(doc.Shipping)
+		}
+		taxes = percentOf(taxed, rateSum(doc.GroupTaxes))
 	}
 	shipping := doc.Shipping.Mul(factor(rateSum(doc.ShippingTaxes)))
-	return total.Add(shipping).Add(adjustment)
+	adjustment := doc.Adjustment
+	if d.LineItems && losesSign(adjustment) {
+		adjustment = adjustment.Neg()
+	}
+	return net.Add(taxes).Add(shipping).Add(adjustment)
 }
 
 // PageTotal is what the CRM's edit page computes when a person opens a document and saves it: it rounds each line,
@@ -68,7 +64,7 @@ func PageTotal(doc vtigerws.Document, d vtigerws.Dialect) decimal.Decimal {
 	net := pageSubtotal(doc, d)
 	total := net.Sub(doc.Discount.Round(2))
 	if doc.TaxType == vtigerws.TaxGroup {
-		total = total.Add(percentOf(total, groupRate(doc, d)).Round(2))
+		total = total.Add(percentOf(total, rateSum(doc.GroupTaxes)).Round(2))
 	}
 	total = total.Add(doc.Shipping).Add(percentOf(doc.Shipping, rateSum(doc.ShippingTaxes)).Round(2))
 	return total.Add(doc.Adjustment).Round(2)
@@ -122,66 +118,9 @@ func storedRates(rates map[string]decimal.Decimal) map[string]decimal.Decimal {
 	return out
 }
 
-// lineRates are the rates that count for the lines of an individual document; all zero for a group document.
-func lineRates(doc vtigerws.Document, d vtigerws.Dialect, assigned func(string) (decimal.Decimal, bool)) []decimal.Decimal {
-	rates := make([]decimal.Decimal, len(doc.Lines))
-	if doc.TaxType != vtigerws.TaxIndividual {
-		return rates
-	}
-	var last decimal.Decimal // the last rate given to a line whose product has the tax
-	mixed := false           // some rate is not the product's own
-	var taxed []int
-	for i, l := range doc.Lines {
-		given := rateSum(l.Taxes)
-		own, ok := given, true
-		if assigned != nil {
-			own, ok = assigned(l.Product)
-		}
-		switch {
-		case !ok:
-			continue // the CRM writes only taxes that the product has
-		case d.LineItems && given.IsZero():
-			given = own
-		case !given.Equal(own):
-			mixed = true
-		}
-		rates[i] = given
-		last = given
-		taxed = append(taxed, i)
-	}
-	if d.LineItems && mixed {
-		for _, i := range taxed {
-			rates[i] = last
-		}
-	}
-	return rates
-}
-
-// groupRate is the rate of a group document. On dialects with LineItems the rate travels with each line, where the
-// last one that is not zero wins; a Document sends its GroupTaxes there unless a line has Taxes of its own.
-func groupRate(doc vtigerws.Document, d vtigerws.Dialect) decimal.Decimal {
-	rate := rateSum(doc.GroupTaxes)
-	if d.LineItems {
-		for _, l := range doc.Lines {
-			if own := rateSum(l.Taxes); !own.IsZero() {
-				rate = own
-			}
-		}
-	}
-	return rate
-}
-
 // losesSign says that 6.x would store the adjustment with the wrong sign: it looks at the whole number only.
 func losesSign(adjustment decimal.Decimal) bool {
 	return adjustment.IsNegative() && adjustment.GreaterThan(one.Neg())
-}
-
-// lastDiscount is the discount of the last line.
-func lastDiscount(doc vtigerws.Document) decimal.Decimal {
-	if len(doc.Lines) == 0 {
-		return decimal.Zero
-	}
-	return doc.Lines[len(doc.Lines)-1].Discount
 }
 
 func lineNet(l vtigerws.Line) decimal.Decimal { return l.Quantity.Mul(l.ListPrice).Sub(l.Discount) }

@@ -22,8 +22,7 @@ const (
 type DocumentProduct struct {
 	// Product is its CRM id, or a reference to a write of the same chain such as "@product:12".
 	Product string
-	// Rate is the rate of tax1 that it is known to have assigned, per cent; Assigned false = none, or nobody knows.
-	Rate     decimal.Decimal
+	// Assigned says that tax1 is known to be assigned to it, at whatever rate; false = it is not, or nobody knows.
 	Assigned bool
 	// stock is what the CRM said of its stock when it was found, with stockFields on 5.1.0; nil = not asked.
 	stock vtigerws.Record
@@ -56,7 +55,7 @@ type DocumentResult struct {
 	Rest decimal.Decimal
 	// Warnings tell a person where CRM and shop describe the same total differently.
 	Warnings []string
-	// ProductTaxes are the rates of tax1 that products must have assigned before the document is written, by
+	// ProductTaxes are the rates of tax1 to assign before the document is written to products that may have none, by
 	// DocumentProduct.Product: the CRM taxes a line individually only by a tax of its product.
 	ProductTaxes map[string]decimal.Decimal
 }
@@ -77,13 +76,14 @@ type item struct {
 //
 //   - Lines: the net amount of a line is the shop's own, to the cent. A reduced line shows the list price and the
 //     discount; any other its net price, with a discount of some cents where the pieces do not share the amount evenly.
-//   - One tax rate among the lines: group tax on tax1. Several: individual tax on tax1 of each line.
+//   - One tax rate among the lines: group tax on tax1. Several: individual tax on tax1 of each line. Individual too where
+//     the CRM would put the group tax on the shipping: its edit page does not.
 //   - Vouchers, which the shop counts with tax, are the order's discount: without their tax under group tax, which the
 //     CRM applies after the discount; with it under individual tax. What exceeds the goods lowers the shipping.
 //   - Shipping without tax, and carrier_tax_rate on shtax1.
 //   - Gift wrapping is a line. Its tax is not exposed by the shop: it gets the order's rate, under individual tax none.
-//   - The lines of one CRM product have one rate, because the CRM keeps one per product; a line of another rate keeps
-//     its amount with tax.
+//   - The lines of one CRM product have one rate, because the CRM's edit page shows that of the first for all of them; a
+//     line of another rate keeps its amount with tax.
 func BuildDocument(in DocumentInput) (DocumentResult, error) {
 	var out DocumentResult
 	priced := PriceOrder(in.Order, in.Details, in.TaxExcluded, in.RoundMode)
@@ -91,20 +91,23 @@ func BuildDocument(in DocumentInput) (DocumentResult, error) {
 	if err != nil {
 		return DocumentResult{}, err
 	}
-	rate, single := oneRate(items)
 	doc := vtigerws.Document{TaxType: vtigerws.TaxIndividual}
-	if single {
+	rate, group := oneRate(items)
+	if in.Dialect.TaxesShipping && in.Order.TotalShipping.IsPositive() {
+		rate, group = decimal.Zero, false
+	}
+	if group {
 		doc.TaxType = vtigerws.TaxGroup
 		doc.GroupTaxes = map[string]decimal.Decimal{productTax: rate}
 	}
 	if w, ok := wrappingItem(in, rate); ok {
 		items = append(items, w)
 	}
-	if err := checkItems(in, items, single); err != nil {
+	if err := checkItems(in, items, group); err != nil {
 		return DocumentResult{}, err
 	}
 	for _, it := range items {
-		doc.Lines = append(doc.Lines, documentLine(it, single, in.Dialect))
+		doc.Lines = append(doc.Lines, documentLine(it, group, in.Dialect))
 	}
 	addDiscountAndShipping(&doc, in, items, rate)
 
@@ -115,8 +118,8 @@ func BuildDocument(in DocumentInput) (DocumentResult, error) {
 	doc.SubTotal = pageSubtotal(doc, in.Dialect)
 	doc.Total = paid
 	out.Document = doc
-	if !single {
-		out.ProductTaxes = neededTaxes(items, in.Dialect)
+	if !group {
+		out.ProductTaxes = neededTaxes(items)
 	}
 	if limit := cent.Mul(decimal.NewFromInt(int64(5 * len(items)))); out.Rest.Abs().GreaterThan(limit) {
 		out.Warnings = append(out.Warnings, fmt.Sprintf(
@@ -146,7 +149,7 @@ func documentItems(in DocumentInput, priced Priced, out *DocumentResult) ([]item
 		if rate, seen := first[it.carrier.Product]; !seen {
 			first[it.carrier.Product] = it.rate
 		} else if !rate.Equal(it.rate) {
-			out.Warnings = append(out.Warnings, fmt.Sprintf("order %d sells one product at %s %% and %s %% tax, the CRM keeps one rate per product: %q is written at %s %%",
+			out.Warnings = append(out.Warnings, fmt.Sprintf("order %d sells one product at %s %% and %s %% tax, the CRM shows one rate per product and order: %q is written at %s %%",
 				o.ID, rate, it.rate, l.Detail.Name, rate))
 			it.rate = rate
 			it.excl = it.incl.DivRound(factor(rate), 2)
@@ -281,15 +284,13 @@ func vouchers(in DocumentInput) decimal.Decimal {
 	return o.TotalDiscounts
 }
 
-// neededTaxes are the products whose assigned rate must be set before an individually taxed document is written.
-// 5.x only asks that the tax is assigned, whatever its rate; dialects with LineItems want the very rate of the line,
-// and for a line without tax a product that surely has none.
-func neededTaxes(items []item, d vtigerws.Dialect) map[string]decimal.Decimal {
+// neededTaxes are the products that must get the tax before an individually taxed document is written: those of taxed
+// lines that are not known to have it. Its rate there does not matter, on any version: the line's own counts.
+func neededTaxes(items []item) map[string]decimal.Decimal {
 	need := map[string]decimal.Decimal{}
 	for _, it := range items {
-		c := it.carrier
-		if d.LineItems && !(c.Assigned && c.Rate.Equal(it.rate)) || !d.LineItems && !c.Assigned && !it.rate.IsZero() {
-			need[c.Product] = it.rate
+		if !it.carrier.Assigned && !it.rate.IsZero() {
+			need[it.carrier.Product] = it.rate
 		}
 	}
 	return need
@@ -301,7 +302,7 @@ func neededTaxes(items []item, d vtigerws.Dialect) map[string]decimal.Decimal {
 func settle(doc *vtigerws.Document, paid decimal.Decimal, d vtigerws.Dialect) {
 	tax := one // what the CRM multiplies the order's discount with
 	if doc.TaxType == vtigerws.TaxGroup {
-		tax = factor(groupRate(*doc, d))
+		tax = factor(rateSum(doc.GroupTaxes))
 	}
 	adjustment := paid.Sub(PageTotal(*doc, d))
 	for d.LineItems && losesSign(adjustment) {
@@ -309,7 +310,6 @@ func settle(doc *vtigerws.Document, paid decimal.Decimal, d vtigerws.Dialect) {
 		adjustment = paid.Sub(PageTotal(*doc, d))
 	}
 	doc.Adjustment = adjustment
-	keepDiscount(doc, d)
 
 	rest := paid.Sub(CRMTotal(*doc, d, nil))
 	step := unseen(rest, one, d)
@@ -340,15 +340,6 @@ func settle(doc *vtigerws.Document, paid decimal.Decimal, d vtigerws.Dialect) {
 	if rest.Abs().GreaterThan(decimal.New(45, -4)) {
 		// A long run of lines that all round the same way can have more than fits: the CRM's own sum comes first.
 		doc.Adjustment = doc.Adjustment.Add(rest.Round(places(d)))
-	}
-	keepDiscount(doc, d)
-}
-
-// keepDiscount stops LineItems dialects from taking the last line's discount twice (see CRMTotal): an order discount
-// of the smallest amount they keep.
-func keepDiscount(doc *vtigerws.Document, d vtigerws.Dialect) {
-	if d.LineItems && doc.Discount.IsZero() && lastDiscount(*doc).IsPositive() {
-		doc.Discount = decimal.New(1, -places(d))
 	}
 }
 

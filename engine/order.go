@@ -162,7 +162,7 @@ func planOrderUpdate(o ShopOrder, t OrderTerms, d Drafter) Chain {
 		return chain
 	}
 	var made DocumentResult
-	if lines || invoiceLines || !hasInvoice && o.InvoiceNumber > 0 {
+	if lines || invoiceLines || !hasInvoice && o.InvoiceNumber > 0 || d.Dialect.WholeUpdates {
 		switch {
 		case t.Held != "":
 			return hold(chain, t.Held, t.Why)
@@ -202,27 +202,33 @@ func planOrderUpdate(o ShopOrder, t OrderTerms, d Drafter) Chain {
 	switch {
 	case invoiceLines:
 		// All lines again, also for a status alone: an update that keeps the lines takes the stock a second time
-		// (wire/vtiger.md 3a). Saving an Invoice sets its order to Approved.
+		// (wire/vtiger.md 3a).
+		written = afterInvoice(d, written)
 		chain.Writes = append(chain.Writes, PlannedWrite{
 			Name:  "invoice",
 			Write: vtigerws.Write{Op: vtigerws.OpUpdate, Module: Invoice, ID: billed.CRMID, Fields: vtigerws.Record{"invoicestatus": invoice}, Document: &made.Document},
-			Links: []store.Link{o.invoiceLink(invoice), o.approvedLink(link.CRMID)},
+			Links: []store.Link{o.invoiceLink(invoice), o.statusLink(link.CRMID, written)},
 		})
-		written = approved
 	case !hasInvoice && o.InvoiceNumber > 0:
-		chain = o.createInvoice(chain, link.CRMID, made, t, d)
-		written = approved
+		written = afterInvoice(d, written)
+		chain = o.createInvoice(chain, link.CRMID, written, made, t, d)
 	}
 	if written != order {
-		chain.Writes = append(chain.Writes, o.setStatus(link.CRMID, t, d, now))
+		chain.Writes = append(chain.Writes, o.setStatus(link.CRMID, made, t, d, now))
 	} else if !lines {
 		chain.Links = append(chain.Links, o.linkTo(SalesOrder, link.CRMID, now))
 	}
 	return chain
 }
 
-// approved is the status that saving an Invoice gives its order, whatever it had (Invoice.php of 5.x, wire/vtiger.md 3a).
-const approved = "Approved"
+// afterInvoice is the status of an order after its Invoice was saved: up to 5.4 that is Approved, whatever it was
+// (Invoice.php, wire/vtiger.md 3a).
+func afterInvoice(d Drafter, before string) string {
+	if d.Dialect.ApprovesOrders {
+		return "Approved"
+	}
+	return before
+}
 
 // document is the order in the CRM's terms.
 func (o ShopOrder) document(t OrderTerms, d Drafter) (DocumentResult, error) {
@@ -263,15 +269,17 @@ func (o ShopOrder) invoiced(chain Chain, orderID string, made DocumentResult, t 
 	if o.InvoiceNumber == 0 || has || chain.State == store.Held {
 		return chain
 	}
-	chain = o.createInvoice(chain, orderID, made, t, d)
 	order, _ := o.status(t, d)
-	if order != approved && chain.State != store.Held {
-		chain.Writes = append(chain.Writes, o.setStatus(orderID, t, d, MirroredOrder{State: o.CurrentState, Status: order, Digest: o.digest(), Total: o.TotalPaid}))
+	written := afterInvoice(d, order)
+	chain = o.createInvoice(chain, orderID, written, made, t, d)
+	if order != written && chain.State != store.Held {
+		chain.Writes = append(chain.Writes, o.setStatus(orderID, made, t, d, MirroredOrder{State: o.CurrentState, Status: order, Digest: o.digest(), Total: o.TotalPaid}))
 	}
 	return chain
 }
 
-func (o ShopOrder) createInvoice(chain Chain, orderID string, made DocumentResult, t OrderTerms, d Drafter) Chain {
+// createInvoice plans the Invoice of an order, which then has the given status.
+func (o ShopOrder) createInvoice(chain Chain, orderID, written string, made DocumentResult, t OrderTerms, d Drafter) Chain {
 	_, invoice := o.status(t, d)
 	fields := o.fields(t, d)
 	delete(fields, "sostatus")
@@ -287,17 +295,17 @@ func (o ShopOrder) createInvoice(chain Chain, orderID string, made DocumentResul
 		return chain
 	}
 	write := &chain.Writes[len(chain.Writes)-1]
-	write.Links = append(write.Links, o.approvedLink(orderID))
+	write.Links = append(write.Links, o.statusLink(orderID, written))
 	if chain.State == store.Created {
 		chain.State = state // an update that makes an Invoice stays an update
 	}
 	return chain
 }
 
-// approvedLink is the order as the save of its Invoice leaves it. It is on disk with the Invoice, so that a process that
+// statusLink is the order as the save of its Invoice leaves it. It is on disk with the Invoice, so that a process that
 // dies before it has put the mapped status back knows that this is still to be done.
-func (o ShopOrder) approvedLink(orderID string) store.Link {
-	return o.linkTo(SalesOrder, orderID, MirroredOrder{State: o.CurrentState, Status: approved, Digest: o.digest(), Total: o.TotalPaid})
+func (o ShopOrder) statusLink(orderID, status string) store.Link {
+	return o.linkTo(SalesOrder, orderID, MirroredOrder{State: o.CurrentState, Status: status, Digest: o.digest(), Total: o.TotalPaid})
 }
 
 // createDocument plans the create of a SalesOrder or Invoice with its lines.
@@ -320,13 +328,17 @@ func (o ShopOrder) createDocument(chain Chain, name, module string, fields vtige
 	return chain
 }
 
-// setStatus writes the status alone; its lines stay.
-func (o ShopOrder) setStatus(orderID string, t OrderTerms, d Drafter, mirrored MirroredOrder) PlannedWrite {
-	return PlannedWrite{
+// setStatus writes the status alone; its lines stay, where need be by sending them again.
+func (o ShopOrder) setStatus(orderID string, made DocumentResult, t OrderTerms, d Drafter, mirrored MirroredOrder) PlannedWrite {
+	w := PlannedWrite{
 		Name:  "status",
 		Write: vtigerws.Write{Op: vtigerws.OpUpdate, Module: SalesOrder, ID: orderID, Fields: o.statusFields(t, d)},
 		Links: []store.Link{o.link(SalesOrder, mirrored)},
 	}
+	if d.Dialect.WholeUpdates {
+		w.Write.Document = &made.Document
+	}
+	return w
 }
 
 // statusFields carry the status; invoicestatus is mandatory on a SalesOrder but reads back empty, so it is always sent

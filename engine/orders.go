@@ -215,7 +215,7 @@ func (w *work) readRates(ctx context.Context, o ShopOrder, products map[int64]Do
 	rates, err := w.assignedRates(ctx, records)
 	for _, id := range ids {
 		if p, known := products[id]; known && rates[p.Product] != nil {
-			p.Rate, p.Assigned = *rates[p.Product], true
+			p.Assigned = true
 			products[id] = p
 		}
 	}
@@ -549,7 +549,7 @@ func (w *work) orderProducts(ctx context.Context, orders []ShopOrder, a *atlas, 
 					found[p.ID] = DocumentProduct{Product: records[Fold(art.Code)][0].ID()}
 				default:
 					found[p.ID] = DocumentProduct{
-						Product: made[i].ids["product"], Rate: p.TaxRate, Assigned: p.TaxRate.IsPositive(),
+						Product: made[i].ids["product"], Assigned: p.TaxRate.IsPositive(),
 						stock: vtigerws.Record{"id": made[i].ids["product"], "reorderlevel": noReorder},
 					}
 				}
@@ -650,11 +650,7 @@ func (w *work) linkedProducts(ctx context.Context, orders []ShopOrder, found map
 		if !there {
 			continue
 		}
-		p := DocumentProduct{Product: l.CRMID, stock: record}
-		if tax := rates[l.CRMID]; tax != nil {
-			p.Rate, p.Assigned = *tax, true
-		}
-		found[l.ShopID] = p
+		found[l.ShopID] = DocumentProduct{Product: l.CRMID, stock: record, Assigned: rates[l.CRMID] != nil}
 	}
 	for _, id := range ids {
 		if _, ok := found[id]; !ok {

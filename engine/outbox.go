@@ -142,6 +142,9 @@ func (o *outbox) chain(ctx context.Context, c Chain, ids []int64) (carried, erro
 			links = append(links, l)
 			done.Links = append(done.Links, l)
 		}
+		if text := otherTotal(write, record); text != "" {
+			done.Entries = append(done.Entries, store.Entry{Level: "warning", Run: o.run, Entity: c.Entity, ShopID: c.ShopID, Label: c.Label, Message: text})
+		}
 		if last {
 			for _, l := range c.Links {
 				l.CRMID = known.value(l.CRMID)
@@ -157,6 +160,17 @@ func (o *outbox) chain(ctx context.Context, c Chain, ids []int64) (carried, erro
 		o.pace.succeeded()
 	}
 	return carried{ids: known, state: c.State}, nil
+}
+
+// otherTotal says that the CRM came to another total than the document that was sent, to the cent; "" = it did not.
+// Nothing that is sent can rule that out on 6.x (wire/vtiger.md 3b, stray taxes).
+func otherTotal(w vtigerws.Write, answer vtigerws.Record) string {
+	stored, err := vtigerws.Amount(answer["hdnGrandTotal"])
+	if w.Document == nil || err != nil || stored.Round(2).Equal(w.Document.Total.Round(2)) {
+		return ""
+	}
+	return fmt.Sprintf("%s %s: the CRM's total is %s, the shop's is %s; open it in the CRM and correct its taxes",
+		w.Module, answer.ID(), stored.StringFixed(2), w.Document.Total.StringFixed(2))
 }
 
 // send sends one write until its outcome is known.

@@ -150,10 +150,11 @@ func TestNumbersAndLinesOfARecordedOrderSurvive(t *testing.T) {
 func TestTheDialectOfEachVersion(t *testing.T) {
 	stock := []string{"Leads", "Accounts"}
 	later := append([]string{"LineItem", "Tax", "ProductTaxes"}, stock...)
-	base := Dialect{Revise: true, CurrencyQuery: true, GroupOwner: true, ProductNameLen: 50}
+	base := Dialect{Revise: true, CurrencyQuery: true, GroupOwner: true, ApprovesOrders: true, ProductNameLen: 50}
 	with := func(change func(*Dialect)) Dialect { d := base; change(&d); return d }
 	six := with(func(d *Dialect) {
 		d.LineItems, d.RefusesBlank, d.PotentialToAcc, d.ProductNameLen = true, true, true, 100
+		d.ApprovesOrders = false
 	})
 	sixNought := six
 	sixNought.TaxesShipping, sixNought.WholeUpdates = true, true
@@ -162,7 +163,7 @@ func TestTheDialectOfEachVersion(t *testing.T) {
 		modules []string
 		want    Dialect
 	}{
-		{"5.1.0", stock, Dialect{InLast: true, StockCrash: true, ProductNameLen: 50}},
+		{"5.1.0", stock, Dialect{InLast: true, StockCrash: true, ApprovesOrders: true, ProductNameLen: 50}},
 		{"5.2.0", stock, with(func(d *Dialect) { d.ConvertLead, d.EncodesText = true, true })},
 		{"5.2.1", stock, with(func(d *Dialect) { d.ConvertLead, d.EncodesText = true, true })},
 		{"5.3.0", stock, base},

@@ -30,6 +30,7 @@ func decide(version string, modules []string) Dialect {
 		StockCrash:     !v.from(5, 2),
 		UserCurrency:   v == release{5, 4},
 		RefusesBlank:   v.from(5, 4),
+		ApprovesOrders: !v.from(6, 0),
 		EncodesText:    v == release{5, 2},
 		TaxesShipping:  v == release{6, 0},
 		WholeUpdates:   v == release{6, 0},

@@ -146,6 +146,7 @@ type Dialect struct {
 	StockCrash     bool // 5.1.0 dies when stock falls under reorderlevel
 	UserCurrency   bool // 5.4: Potentials.amount is converted from the user's currency
 	RefusesBlank   bool // 5.4 and later refuse to blank a mandatory field on revise
+	ApprovesOrders bool // up to 5.4 saving an Invoice sets its SalesOrder to Approved
 	EncodesText    bool // 5.2.x: a plain revise stores the text that it does not name HTML-encoded, again each time
 	TaxesShipping  bool // 6.0.x counts a group tax on the shipping too
 	WholeUpdates   bool // 6.0.x doubles the lines that an update keeps: orders are updated with their Document there
