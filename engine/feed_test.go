@@ -1,7 +1,6 @@
 package engine_test
 
 import (
-	"cartiger/fault"
 	"context"
 	"fmt"
 	"io"
@@ -15,6 +14,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"cartiger/fault"
 
 	"cartiger/engine"
 	"cartiger/problem"
@@ -154,7 +155,8 @@ func (w *town) open(t *testing.T, path string, options ...store.Option) {
 		}
 	})
 	w.store = st
-	w.Engine = engine.New(st, engine.Options{Who: "test",
+	w.Engine = engine.New(st, engine.Options{
+		Who: "test",
 		DialShop: func(s engine.Settings) (engine.Shop, error) {
 			return psapi.New(psapi.Config{URL: s.Get(engine.ShopURL), Key: s.Get(engine.ShopKey), Transport: w.toShop})
 		},

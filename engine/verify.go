@@ -248,8 +248,10 @@ func (v *verification) products(ctx context.Context) error {
 			if alive[l.CRMID] {
 				continue
 			}
-			d := Difference{Entity: store.Product, ShopID: l.ShopID, CRMID: l.CRMID, What: diffLink,
-				Text: fmt.Sprintf("product %s was %s in the CRM, which is no longer there (deleted, merged, or hidden from the CRM user)", l.Key, l.CRMID)}
+			d := Difference{
+				Entity: store.Product, ShopID: l.ShopID, CRMID: l.CRMID, What: diffLink,
+				Text: fmt.Sprintf("product %s was %s in the CRM, which is no longer there (deleted, merged, or hidden from the CRM user)", l.Key, l.CRMID),
+			}
 			if len(same) == 0 {
 				d.Text += "; the next order that needs it, or an export of products, creates it again"
 			}
@@ -283,8 +285,10 @@ func (v *verification) people(ctx context.Context, module, emailField string) er
 			if alive[l.CRMID] || promoted[Fold(l.Key)] {
 				continue
 			}
-			d := Difference{Entity: store.Customer, ShopID: l.ShopID, CRMID: l.CRMID, What: diffLink,
-				Text: fmt.Sprintf("%s was %s %s in the CRM, which is no longer there (deleted, merged, or hidden from the CRM user)", l.Key, module, l.CRMID)}
+			d := Difference{
+				Entity: store.Customer, ShopID: l.ShopID, CRMID: l.CRMID, What: diffLink,
+				Text: fmt.Sprintf("%s was %s %s in the CRM, which is no longer there (deleted, merged, or hidden from the CRM user)", l.Key, module, l.CRMID),
+			}
 			if len(same) == 0 {
 				d.Text += "; the customer's next login or order finds or makes the right record by the e-mail address"
 			}

@@ -21,9 +21,27 @@ var secrets = []string{shopKey, crmKey, basicKey}
 
 // everyCommand is what people and scripts ask of a connected program, with all that it can be made to tell.
 var everyCommand = [][]string{
-	{"connect", "--no-input"}, {"test"}, {"status"}, {"status", "--offline"}, {"config", "list"}, {"config", "get", "crm.key"}, {"config", "get", "shop.key"},
-	{"currencies", "auto"}, {"currencies", "list"}, {"states", "list"}, {"defaults", "list"}, {"watch", "--once"}, {"export", "products", "--limit", "2"},
-	{"export", "orders", "--limit", "1", "--dry-run"}, {"records", "list"}, {"run", "show"}, {"log"}, {"support-bundle", "b.zip"}, {"backup", "b.db"}, {"man"}, {"version"},
+	{"connect", "--no-input"},
+	{"test"},
+	{"status"},
+	{"status", "--offline"},
+	{"config", "list"},
+	{"config", "get", "crm.key"},
+	{"config", "get", "shop.key"},
+	{"currencies", "auto"},
+	{"currencies", "list"},
+	{"states", "list"},
+	{"defaults", "list"},
+	{"watch", "--once"},
+	{"export", "products", "--limit", "2"},
+	{"export", "orders", "--limit", "1", "--dry-run"},
+	{"records", "list"},
+	{"run", "show"},
+	{"log"},
+	{"support-bundle", "b.zip"},
+	{"backup", "b.db"},
+	{"man"},
+	{"version"},
 }
 
 func TestKeysAreShownByNoCommand(t *testing.T) {
@@ -80,9 +98,15 @@ func TestKeysAreRefusedAsArguments(t *testing.T) {
 	t.Parallel()
 	p := install(t)
 	for _, args := range [][]string{
-		{"connect", "--crm-key", crmKey}, {"connect", "--crm-key=" + crmKey}, {"connect", "--shop-key=" + shopKey}, {"connect", "--key", shopKey},
-		{"config", "set", "crm.key", crmKey}, {"config", "set", "crm.key=" + crmKey}, {"config", "set", "crm.user=admin", "shop.key=" + shopKey},
-		{"config", "set", "shop.url=http://127.0.0.1:1/api/?ws_key=" + shopKey}, {"config", "set", "shop.url", "http://" + shopKey + "@127.0.0.1:1/"},
+		{"connect", "--crm-key", crmKey},
+		{"connect", "--crm-key=" + crmKey},
+		{"connect", "--shop-key=" + shopKey},
+		{"connect", "--key", shopKey},
+		{"config", "set", "crm.key", crmKey},
+		{"config", "set", "crm.key=" + crmKey},
+		{"config", "set", "crm.user=admin", "shop.key=" + shopKey},
+		{"config", "set", "shop.url=http://127.0.0.1:1/api/?ws_key=" + shopKey},
+		{"config", "set", "shop.url", "http://" + shopKey + "@127.0.0.1:1/"},
 		{"connect", "--shop-url", "http://127.0.0.1:1/api/?ws_key=" + shopKey, "--no-input"},
 	} {
 		r := p.run(args...)

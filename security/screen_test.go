@@ -122,9 +122,17 @@ func TestTheCheckerKnowsEveryAttack(t *testing.T) {
 
 // queries are the commands that show what is in the state file. 99 is any exit code.
 var queries = [][]string{
-	{"status", "--offline"}, {"records", "list"}, {"records", "list", "--only", "created"}, {"log"}, {"run", "show"},
-	{"records", "show", "customer", "1"}, {"records", "show", "order", "2"}, {"records", "show", "product", "3"},
-	{"config", "list"}, {"config", "get", "order.shared-account"}, {"states", "list"},
+	{"status", "--offline"},
+	{"records", "list"},
+	{"records", "list", "--only", "created"},
+	{"log"},
+	{"run", "show"},
+	{"records", "show", "customer", "1"},
+	{"records", "show", "order", "2"},
+	{"records", "show", "product", "3"},
+	{"config", "list"},
+	{"config", "get", "order.shared-account"},
+	{"states", "list"},
 }
 
 // Everything that a server has ever said may lie in the state file, also in one that an older version wrote.

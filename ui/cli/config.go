@@ -125,10 +125,6 @@ func noSetting(name string) error {
 
 // settings lists the settings in force, or the one with a name.
 func (p *Program) settings(ctx context.Context, e *engine.Engine, name string) ([]settingLine, error) {
-	environ, err := p.withKeyFiles()
-	if err != nil {
-		return nil, err
-	}
 	saved, err := e.Store().Settings(ctx)
 	if err != nil {
 		return nil, err
@@ -143,7 +139,7 @@ func (p *Program) settings(ctx context.Context, e *engine.Engine, name string) (
 		if v, ok := saved[s.Name]; ok {
 			value, l.Source = v, "state file"
 		}
-		if v := environ(s.Env); v != "" {
+		if v := p.settled(s.Env); v != "" {
 			value, l.Source = v, "environment"
 		}
 		l.Set = value != ""

@@ -28,6 +28,12 @@ var questions = []question{
 	{engine.ShopKey, "Shop web service key (Tools, Web service)", ""},
 }
 
+// connection is what connect saves.
+var connection = []string{
+	engine.CRMURL, engine.CRMUser, engine.CRMKey, engine.CRMCA,
+	engine.ShopURL, engine.ShopKey, engine.ShopCA, engine.ShopPlainKey,
+}
+
 func (p *Program) connectCommand() *cobra.Command {
 	given := map[string]*string{}
 	var noInput bool
@@ -79,18 +85,15 @@ The first time, the currencies are linked automatically.`,
 
 // draft gathers the connection: flags over environment over what is asked for over what is saved.
 func (p *Program) draft(ctx context.Context, e *engine.Engine, flags map[string]string, noInput bool) (map[string]string, error) {
-	environ, err := p.withKeyFiles()
-	if err != nil {
-		return nil, err
-	}
 	current, err := e.Settings(ctx)
 	if err != nil {
 		return nil, err
 	}
 	draft := map[string]string{}
-	for _, s := range engine.SettingsList() {
-		if v := environ(s.Env); v != "" {
-			draft[s.Name] = v
+	for _, name := range connection {
+		setting, _ := engine.FindSetting(name)
+		if v := p.settled(setting.Env); v != "" {
+			draft[name] = v
 		}
 	}
 	for name, v := range flags {
@@ -101,20 +104,20 @@ func (p *Program) draft(ctx context.Context, e *engine.Engine, flags map[string]
 		draft[name] = v
 	}
 	ask := asker{p: p, in: bufio.NewReader(p.In)}
-	var missing []string
+	var missing []question
 	for _, q := range questions {
 		saved := current.Get(q.setting)
 		if draft[q.setting] != "" || saved != "" && (noInput || !p.isTerminal(p.In)) {
 			continue
 		}
 		if noInput {
-			missing = append(missing, q.setting)
+			missing = append(missing, q)
 			continue
 		}
 		setting, _ := engine.FindSetting(q.setting)
 		v, err := ask.value(ctx, q.prompt, saved, setting)
 		if errors.Is(err, io.EOF) {
-			missing = append(missing, q.setting)
+			missing = append(missing, q)
 			continue
 		}
 		if err != nil {
@@ -129,24 +132,18 @@ func (p *Program) draft(ctx context.Context, e *engine.Engine, flags map[string]
 }
 
 // lacking says which settings are missing and all the ways to give them.
-func lacking(names []string) error {
-	var ways []string
-	for _, name := range names {
-		setting, _ := engine.FindSetting(name)
-		way := name + " (" + setting.Env
+func lacking(missing []question) error {
+	ways := make([]string, len(missing))
+	for i, q := range missing {
+		setting, _ := engine.FindSetting(q.setting)
+		other := "--" + q.flag
 		if setting.Secret {
-			way += " or " + setting.Env + "_FILE"
-		} else {
-			for _, q := range questions {
-				if q.setting == name {
-					way += " or --" + q.flag
-				}
-			}
+			other = setting.Env + "_FILE"
 		}
-		ways = append(ways, way+")")
+		ways[i] = fmt.Sprintf("%s (%s or %s)", q.setting, setting.Env, other)
 	}
 	return &problem.Error{
-		Kind: problem.Invalid, Where: "settings", Code: "incomplete", Field: names[0], Message: "not set: " + strings.Join(ways, ", "),
+		Kind: problem.Invalid, Where: "settings", Code: "incomplete", Field: missing[0].setting, Message: "not set: " + strings.Join(ways, ", "),
 		Cure: "Set them, or run `cartiger connect` on a terminal.",
 	}
 }

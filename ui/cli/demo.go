@@ -122,7 +122,7 @@ func (p *Program) demo(ctx context.Context, version string, latency time.Duratio
 			if err := e.Save(ctx, s.settings()); err != nil {
 				return err
 			}
-			return p.console(ctx, e, environ)
+			return p.console(ctx, e)
 		}
 		return p.play(ctx, e, s)
 	})

@@ -32,6 +32,9 @@ type Program struct {
 	level string
 	plain bool
 
+	// settled is Environ with the keys that lie in files, once the state file is open.
+	settled func(string) string
+
 	began bool // arguments and flags were right: what goes wrong from here on is no wrong usage
 }
 
@@ -157,12 +160,12 @@ func (p *Program) runRoot(cmd *cobra.Command, _ []string) error {
 		_, err := p.printStatus(cmd.Context(), false)
 		return err
 	}
-	return p.with(cmd.Context(), func(ctx context.Context, e *engine.Engine) error { return p.console(ctx, e, p.Environ) })
+	return p.with(cmd.Context(), p.console)
 }
 
 // console opens the console over an engine.
-func (p *Program) console(ctx context.Context, e *engine.Engine, environ func(string) string) error {
-	return console.Run(ctx, e, console.Options{Environ: environ, Who: store.Who(), Plain: p.plain})
+func (p *Program) console(ctx context.Context, e *engine.Engine) error {
+	return console.Run(ctx, e, console.Options{Environ: p.settled, Who: store.Who(), Plain: p.plain})
 }
 
 // interactive says that a person sits at both ends: then there are prompts, and the console.
@@ -190,6 +193,7 @@ func (p *Program) with(ctx context.Context, do func(context.Context, *engine.Eng
 
 // over is with for a state file and an environment of the caller's choice.
 func (p *Program) over(ctx context.Context, path string, environ func(string) string, do func(context.Context, *engine.Engine) error) (err error) {
+	p.settled = environ
 	log, err := p.logger()
 	if err != nil {
 		return err
