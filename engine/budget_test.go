@@ -41,7 +41,7 @@ func TestAnOrderOfAKnownCustomerCostsFewRequests(t *testing.T) {
 					}
 					w.follow(t, engine.WatchOptions{Interval: interval})
 					time.Sleep(time.Second)
-					order := psapitest.Action{Do: "order", Customer: 40, Template: 30, State: c.state}
+					order := w.usual(c.state)
 					w.spend(t, func() { w.act(t, order) })
 					shop, crm := w.spend(t, func() { w.act(t, order) })
 					if got := len(w.crm.Records("SalesOrder")); got != 2 {
@@ -64,13 +64,10 @@ func TestAHundredNewOrdersCostTenShopRequests(t *testing.T) {
 		w := newTown(t, psapitest.Options{}, vtigerwstest.Options{})
 		w.follow(t, engine.WatchOptions{Interval: interval})
 		time.Sleep(time.Second)
+		orders := w.shop.Records("orders")[:100]
 		place := func() {
-			for _, o := range w.shop.Records("orders")[:100] {
-				template := number(o["id"])
-				if template == 14 { // all its lines were cancelled
-					template = 13
-				}
-				w.act(t, psapitest.Action{Do: "order", Customer: number(o["id_customer"]), Template: template})
+			for _, o := range orders {
+				w.act(t, psapitest.Action{Do: "order", Customer: number(o["id_customer"]), Template: number(o["id"])})
 			}
 		}
 		w.spend(t, place)
@@ -90,7 +87,7 @@ func TestHoursWithoutChangesCostTheCRMNothing(t *testing.T) {
 		w := newTown(t, psapitest.Options{}, vtigerwstest.Options{})
 		w.follow(t, engine.WatchOptions{Interval: interval})
 		time.Sleep(time.Second)
-		w.spend(t, func() { w.act(t, psapitest.Action{Do: "order", Customer: 40, Template: 30, State: 1}) })
+		w.spend(t, func() { w.act(t, w.usual(1)) })
 		w.spend(t, func() {
 			w.act(t, psapitest.Action{Do: "register", Email: "no.address@example.test", FirstName: "No", LastName: "Address"})
 		})

@@ -41,7 +41,7 @@ func TestAnOrderWaitsForItsCurrencyAndGoesByItself(t *testing.T) {
 				w := newTown(t, psapitest.Options{}, vtigerwstest.Options{Version: version})
 				stop := w.follow(t, engine.WatchOptions{Interval: interval})
 				time.Sleep(time.Second)
-				w.spend(t, func() { w.act(t, psapitest.Action{Do: "order", Customer: 40, Template: 30, State: 1}) })
+				w.spend(t, func() { w.act(t, w.usual(1)) })
 				links, err := w.store.CurrencyLinks(t.Context())
 				if err != nil {
 					t.Fatal(err)
@@ -56,8 +56,8 @@ func TestAnOrderWaitsForItsCurrencyAndGoesByItself(t *testing.T) {
 					t.Fatal(err)
 				}
 				w.spend(t, func() {
-					w.act(t, psapitest.Action{Do: "order", Customer: 40, Currency: dollar.ShopID, State: 1})
-					w.act(t, psapitest.Action{Do: "order", Customer: 41, Template: 30, State: 1})
+					w.act(t, psapitest.Action{Do: "order", Customer: w.usual(1).Customer, Currency: dollar.ShopID, State: 1})
+					w.act(t, w.usual(1))
 				})
 				if o := w.held(t); o.Reason != "currency" || !strings.Contains(o.Detail, "USD") {
 					t.Errorf("%s: %s", o.Reason, o.Detail)
@@ -102,7 +102,7 @@ func TestAFieldThatBecomesMandatoryHoldsItsKindUntilADefaultIsSet(t *testing.T) 
 				w.crm.ResetStats()
 				_, crm := w.spend(t, func() {
 					register("too")()
-					w.act(t, psapitest.Action{Do: "order", Customer: 40, Template: 30, State: 1})
+					w.act(t, w.usual(1))
 				})
 				if n := len(w.crm.Records("SalesOrder")); n != 1 {
 					t.Errorf("%d orders: the others do not go on (%v)", n, crm)
@@ -167,10 +167,11 @@ func TestWhatTheCRMNoLongerRefusesGoesByItself(t *testing.T) {
 				w := newTown(t, psapitest.Options{}, vtigerwstest.Options{Version: "5.2.1"})
 				stop := w.follow(t, engine.WatchOptions{Interval: interval})
 				time.Sleep(time.Second)
+				goods := w.shop.Records("products")
 				everything := func(i int) func() {
 					return func() {
 						w.act(t, psapitest.Action{Do: "register", Email: fmt.Sprintf("r%d@example.test", i), FirstName: "A", LastName: "Registered"})
-						w.act(t, psapitest.Action{Do: "order", Guest: true, Email: fmt.Sprintf("o%d@example.test", i), FirstName: "An", LastName: "Orderer", State: 2, Lines: []psapitest.Line{{Product: 100 + int64(i)}}})
+						w.act(t, psapitest.Action{Do: "order", Guest: true, Email: fmt.Sprintf("o%d@example.test", i), FirstName: "An", LastName: "Orderer", State: 2, Lines: []psapitest.Line{{Product: number(goods[i]["id"])}}})
 						w.act(t, psapitest.Action{Do: "product", Reference: fmt.Sprintf("P-%d", i), Name: "Product"})
 					}
 				}

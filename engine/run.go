@@ -37,7 +37,8 @@ func (c *counter) counts() store.Counts {
 	return store.Counts{Created: c.created.Load(), Updated: c.updated.Load(), Unchanged: c.unchanged.Load(), Held: c.held.Load(), Failed: c.failed.Load()}
 }
 
-// The lease is beaten with every sample; it is free for others when its holder has been silent for leaseTTL.
+// The lease is beaten with every sample that shows something new, else once a second; it is free for others when its
+// holder has been silent for leaseTTL.
 const (
 	sampleEvery = 250 * time.Millisecond
 	leaseTTL    = 15 * time.Second
@@ -194,7 +195,8 @@ func (w *work) sample(ctx context.Context) {
 	defer w.sampler.Done()
 	tick := time.NewTicker(sampleEvery)
 	defer tick.Stop()
-	for {
+	var saved store.Run
+	for still := 1; ; still++ {
 		select {
 		case <-w.quit:
 			return
@@ -203,8 +205,16 @@ func (w *work) sample(ctx context.Context) {
 		quiet := context.WithoutCancel(ctx)
 		w.paused.report(&w.run)
 		w.snapshot()
-		if err := w.store.SaveRun(quiet, w.run); err != nil {
-			w.opts.Log.Warn("progress not saved", "error", err)
+		// A beat alone says that nothing has changed, and once a second is enough for that: watch rests most of the time.
+		now := w.run
+		if now.Beat = saved.Beat; now != saved {
+			saved, still = now, 0
+			if err := w.store.SaveRun(quiet, w.run); err != nil {
+				w.opts.Log.Warn("progress not saved", "error", err)
+			}
+		}
+		if still%4 != 0 {
+			continue
 		}
 		request, err := w.store.Beat(quiet, w.opts.Who, w.run.ID)
 		if problem.KindOf(err) == problem.Conflict {

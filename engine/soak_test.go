@@ -24,8 +24,8 @@ import (
 )
 
 var (
-	soakChanges = flag.Int("soak.changes", 250, "how many changes each soak test makes in the shop")
-	soakKills   = flag.Int("soak.kills", 40, "how often each test of killed watches kills one")
+	soakChanges = flag.Int("soak.changes", 100, "how many changes each soak test makes in the shop")
+	soakKills   = flag.Int("soak.kills", 25, "how often each test of killed watches kills one")
 	soakSeed    = flag.Uint64("soak.seed", 1, "what the changes and faults of the soak tests are drawn from")
 )
 
@@ -80,9 +80,9 @@ func (l *life) draw() psapitest.Action {
 		}
 		return a
 	case dice < 25:
-		return psapitest.Action{Do: "login", Customer: 1 + l.random.Int64N(2000)}
+		return psapitest.Action{Do: "login", Customer: pick(l.customers)}
 	case dice < 45 || order == 0:
-		return psapitest.Action{Do: "order", Customer: 1 + l.random.Int64N(2000), State: []int64{1, 2, 10, 11}[l.random.IntN(4)]}
+		return psapitest.Action{Do: "order", Customer: pick(l.customers), State: []int64{1, 2, 10, 11}[l.random.IntN(4)]}
 	case dice < 50:
 		return psapitest.Action{Do: "order", Guest: true, Email: fmt.Sprintf("guest%d@example.test", l.random.IntN(30)), FirstName: "Gus", LastName: "Guest", State: 1}
 	case dice < 75:
@@ -245,6 +245,11 @@ func newLife(t *testing.T, version string) (*life, map[string]int64) {
 	t.Helper()
 	l := &life{town: newTown(t, psapitest.Options{}, vtigerwstest.Options{Version: version}), random: rand.New(rand.NewPCG(*soakSeed, 7)), done: map[string]int{}}
 	newest := map[string]int64{}
+	for _, c := range l.shop.Records("customers") {
+		if c["deleted"] == "0" {
+			l.customers = append(l.customers, number(c["id"]))
+		}
+	}
 	for _, resource := range []string{"customers", "products"} {
 		for _, r := range l.shop.Records(resource) {
 			newest[resource] = max(newest[resource], number(r["id"]))
