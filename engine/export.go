@@ -501,7 +501,9 @@ func gather(customers []psapi.Customer, addresses []psapi.Address, ordered map[i
 			people = append(people, Person{Email: email})
 		}
 		people[i].Customers = append(people[i].Customers, c)
-		people[i].Ordered = people[i].Ordered || ordered[c.ID]
+		if ordered[c.ID] {
+			people[i].Ordered, people[i].Buyers = true, append(people[i].Buyers, c.ID)
+		}
 	}
 	for i := range people {
 		p := &people[i]

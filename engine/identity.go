@@ -44,6 +44,7 @@ type Person struct {
 	Country   string // name of the address's country
 	State     string
 	Ordered   bool
+	Buyers    []int64 // which of the customers have ordered, where all were asked about
 }
 
 // Main is the customer that speaks for the person: a registered one before a guest, an active one before an

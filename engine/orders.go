@@ -500,11 +500,8 @@ func (w *work) orderProducts(ctx context.Context, orders []ShopOrder, a *atlas, 
 		}
 		return found, held, nil
 	}
-	if err != nil {
-		return nil, nil, err
-	}
-	if len(missing) == 0 {
-		return found, held, w.addSharers(ctx, found)
+	if err != nil || len(missing) == 0 {
+		return found, held, err
 	}
 	shop, err := byID(ctx, w, "", w.shop.Products, missing, func(p psapi.Product) int64 { return p.ID })
 	if err != nil {
@@ -556,23 +553,7 @@ func (w *work) orderProducts(ctx context.Context, orders []ShopOrder, a *atlas, 
 			}
 		}
 	}
-	return found, held, w.addSharers(ctx, found)
-}
-
-// addSharers adds the other products of the shop that share their code, and so their CRM product, with these: all
-// their links learn of a tax that it is given.
-func (w *work) addSharers(ctx context.Context, found map[int64]DocumentProduct) error {
-	var ids []string
-	for _, p := range found {
-		ids = append(ids, p.Product)
-	}
-	links, err := w.store.LinksByCRM(ctx, ids...)
-	for _, l := range links {
-		if _, known := found[l.ShopID]; !known && l.Entity == store.Product {
-			found[l.ShopID] = DocumentProduct{Product: l.CRMID}
-		}
-	}
-	return err
+	return found, held, nil
 }
 
 // wantedProduct is what a line says about its product, for products that the shop no longer has.

@@ -189,8 +189,8 @@ func (r *rebuilding) sharedAccount(ctx context.Context) error {
 	return r.store.SaveLinks(ctx, []store.Link{{Entity: store.Customer, ShopID: sharedAccountID, Module: Accounts, CRMID: records[0].ID(), Key: name}})
 }
 
-// people links a group of people, and says how many customers of the shop the CRM has and lacks. A Contact's Account belongs to
-// those who have ordered; a Lead that we made stays linked beside the Contact that it became (rules.md 3.1).
+// people links a group of people, and says how many customers of the shop the CRM has and lacks. A Lead that we made
+// stays linked beside the Contact that it became (rules.md 3.1).
 func (r *rebuilding) people(ctx context.Context, group []Person) (found, absent int64, err error) {
 	matches, err := r.matchPeople(ctx, group)
 	if err != nil {
@@ -211,8 +211,8 @@ func (r *rebuilding) people(ctx context.Context, group []Person) (found, absent 
 			continue
 		}
 		chain = matched(chain, p, matches[i])
-		if account := matches[i].Record["account_id"]; matches[i].Module == Contacts && p.Ordered && account != "" {
-			chain.Links = append(chain.Links, linkAll(p, Accounts, account)...)
+		if account := matches[i].Record["account_id"]; matches[i].Module == Contacts && account != "" {
+			chain.Links = append(chain.Links, linkAll(accountOwners(p), Accounts, account)...)
 		}
 		if lead := leads[Fold(p.Email)]; lead != "" {
 			chain.Links = append(chain.Links, linkAll(p, Leads, lead)...)
@@ -222,6 +222,16 @@ func (r *rebuilding) people(ctx context.Context, group []Person) (found, absent 
 	}
 	_, err = r.out.carry(ctx, chains)
 	return found, absent, err
+}
+
+// accountOwners are the customers of a person whom an export or an order has tied to the Contact's Account: all of them
+// where there is a company, else those who have ordered.
+func accountOwners(p Person) Person {
+	if p.Ordered && p.Company != "" {
+		return p
+	}
+	p.Customers = slices.DeleteFunc(slices.Clone(p.Customers), func(c psapi.Customer) bool { return !slices.Contains(p.Buyers, c.ID) })
+	return p
 }
 
 // promotedLeads finds the Leads of people who are Contacts or Accounts by now, if Cartiger made them. Converted Leads
@@ -383,8 +393,9 @@ func (r *rebuilding) carrying(ctx context.Context, module, field string, orders 
 func (r *rebuilding) buyersOf(ctx context.Context, whole []ShopOrder) error {
 	people := buyers(whole)
 	var ids []int64
-	for _, p := range people {
-		ids = append(ids, p.ids()...)
+	for i := range people {
+		people[i].Buyers = people[i].ids()
+		ids = append(ids, people[i].Buyers...)
 	}
 	if len(ids) == 0 {
 		return nil
