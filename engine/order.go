@@ -398,9 +398,12 @@ func (o ShopOrder) rate(t OrderTerms) decimal.Decimal {
 	return o.ConversionRate.DivRound(t.Factor, 6)
 }
 
-// amount is the order's total in the CRM's base currency.
+// amount is the order's total in the CRM's base currency: rounded once, not by way of the rate that the order carries.
 func (o ShopOrder) amount(t OrderTerms) string {
-	return o.TotalPaid.DivRound(o.rate(t), 2).StringFixed(2)
+	if t.Currency.Base || !o.ConversionRate.IsPositive() {
+		return o.TotalPaid.StringFixed(2)
+	}
+	return o.TotalPaid.Mul(t.Factor).DivRound(o.ConversionRate, 2).StringFixed(2)
 }
 
 // potential is the order as a Potential. With Create Account it hangs on the Account, else on the Contact;

@@ -75,6 +75,10 @@ func (w *town) totals(t *testing.T, version, base string) {
 			billed++
 		}
 	}
+	deals := map[string]decimal.Decimal{}
+	for _, p := range w.crm.Records("Potentials") {
+		deals[fmt.Sprint(p["id"])] = amount(t, p["amount"])
+	}
 	sold := map[string]decimal.Decimal{}
 	found := map[string]int{}
 	for _, module := range []string{"SalesOrder", "Invoice"} {
@@ -103,6 +107,15 @@ func (w *town) totals(t *testing.T, version, base string) {
 			}
 			if got := amount(t, r["conversion_rate"]); got.Sub(rate).Abs().GreaterThan(hair) {
 				t.Errorf("%s %s: rate %s, wanted %s", module, key, got, rate)
+			}
+			if module == "SalesOrder" {
+				worth := paid
+				if code != base {
+					worth = paid.Mul(rates[base]).DivRound(amount(t, o["conversion_rate"]), 2)
+				}
+				if got := deals[fmt.Sprint(r["potential_id"])]; !got.Equal(worth) {
+					t.Errorf("%s: the Potential's amount is %s, the order's total is %s %s", key, got, worth, base)
+				}
 			}
 			if module == "Invoice" {
 				for _, l := range r["lines"].([]vtigerwstest.Record) {
