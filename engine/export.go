@@ -54,12 +54,37 @@ func (e *Engine) Export(ctx context.Context, kind string, o ExportOptions) (Summ
 	if err != nil {
 		return Summary{Entity: entity}, err
 	}
-	err = w.export(runCtx, kind, o, w.out.carry)
+	err = w.exporting(runCtx, kind, o)
 	if err == nil && kind == "customers" && o.Limit == 0 {
 		w.run.Closed = true
 	}
 	err = w.end(ctx, err)
 	return w.summary(entity), err
+}
+
+// exporting exports until it is done. Servers that go away under way are waited for, about a minute each time: somebody
+// restarts one while an export of an hour runs. What the run has settled it does not look at again.
+func (w *work) exporting(ctx context.Context, kind string, o ExportOptions) error {
+	for failures, most := 0, int64(0); ; {
+		err := w.settleOpen(ctx)
+		if err == nil {
+			w.count.restart()
+			err = w.export(ctx, kind, o, w.out.carry)
+		}
+		if p, _ := problem.Of(err); err == nil || ctx.Err() != nil || !survivable(err) || p.Code == codeAway {
+			return err
+		}
+		if n := w.count.counts().Sum(); n > most {
+			failures, most = 0, n
+		}
+		if failures++; failures > patience {
+			return err
+		}
+		w.note(ctx, "warning", "will try again: "+err.Error())
+		if sleepUntil(ctx, backoff(failures), nil) != nil {
+			return context.Cause(ctx)
+		}
+	}
 }
 
 // errOnceOnly is the rule that customers are exported once (rules.md 7).

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"testing"
+	"time"
 
 	"cartiger/engine"
 	"cartiger/problem"
@@ -54,5 +55,49 @@ func TestCustomersAreExportedOnce(t *testing.T) {
 				t.Errorf("a second export of customers was not refused: %v", err)
 			}
 		})
+	}
+}
+
+// A server that goes away for half a minute under an export is waited for, whatever was under way, and nothing is there
+// twice. Who does not come back ends the export, and the next one goes on.
+func TestAnExportWaitsForAServerThatIsRestarted(t *testing.T) {
+	for _, kind := range []string{"products", "orders"} {
+		// Under the first records that are written, and between two pages of the shop.
+		for name, nth := range map[string]int{"CRM": 14, "shop": 3} {
+			t.Run(kind+", the "+name, func(t *testing.T) {
+				clocked(t, today, func(t *testing.T) {
+					w := newTown(t, psapitest.Options{}, vtigerwstest.Options{Version: "5.4.0"})
+					if _, err := w.LinkCurrencies(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+					line := map[string]*shortcut{"CRM": w.toCRM, "shop": w.toShop}[name]
+					const few = 12
+					down := line.goesAway(nth, 24*time.Hour)
+					if _, err := w.Export(t.Context(), kind, engine.ExportOptions{Limit: few}); problem.KindOf(err) == "" || !down() {
+						t.Fatalf("a server that stays away ended nothing: %v", err)
+					}
+					down = line.goesAway(nth, 30*time.Second)
+					s := w.export(t, kind, engine.ExportOptions{Limit: few})
+					if !down() || s.Held+s.Failed > 0 {
+						t.Errorf("went away: %v; %+v", down(), s)
+					}
+					codes := map[any]int{}
+					for _, p := range w.crm.Records("Products") {
+						codes[p["productcode"]]++
+					}
+					for _, o := range w.crm.Records("SalesOrder") {
+						codes[o["subject"]]++
+					}
+					if n := len(codes); n < few {
+						t.Errorf("%d records, want at least %d", n, few)
+					}
+					for code, n := range codes {
+						if n != 1 {
+							t.Errorf("%v is there %d times", code, n)
+						}
+					}
+				})
+			})
+		}
 	}
 }

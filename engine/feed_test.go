@@ -98,6 +98,27 @@ func (l *shortcut) cut(spy func(r *http.Request, answered bool) bool) {
 	l.spy = spy
 }
 
+// goesAway cuts the line at the answer to the nth request from now on, and every request for so long after it. It gives
+// a function that says whether it came to that.
+func (l *shortcut) goesAway(nth int, long time.Duration) (down func() bool) {
+	var back time.Time
+	l.cut(func(_ *http.Request, answered bool) bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if answered && back.IsZero() {
+			if nth--; nth == 0 {
+				back = time.Now().Add(long)
+			}
+		}
+		return time.Now().Before(back)
+	})
+	return func() bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return !back.IsZero()
+	}
+}
+
 // watch lets a function look at every request.
 func (l *shortcut) watch(spy func(r *http.Request, answered bool)) {
 	l.cut(func(r *http.Request, answered bool) bool {

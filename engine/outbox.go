@@ -34,6 +34,9 @@ type outbox struct {
 // patience is how often a write that had no effect is tried again before the run gives up and can be resumed.
 const patience = 8
 
+// codeAway is the code of a write that was tried with all patience.
+const codeAway = "away"
+
 // Carried is what became of a chain.
 type carried struct {
 	ids   refs
@@ -212,7 +215,7 @@ func (o *outbox) send(ctx context.Context, w vtigerws.Write, find Lookup, intent
 			return nil, err
 		}
 		if attempt >= patience {
-			return nil, &problem.Error{Kind: problem.Unavailable, Where: "vtiger", Message: fmt.Sprintf("gave up after %d tries: %v", attempt, err), Cure: "Start again later: it goes on where it stopped.", Cause: err}
+			return nil, &problem.Error{Kind: problem.Unavailable, Where: "vtiger", Code: codeAway, Message: fmt.Sprintf("gave up after %d tries: %v", attempt, err), Cure: "Start again later: it goes on where it stopped.", Cause: err}
 		}
 		o.pace.struggled(err, attempt)
 		if waitErr := sleepUntil(ctx, backoff(attempt), nil); waitErr != nil {

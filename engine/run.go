@@ -33,6 +33,13 @@ func (c *counter) add(state store.State) {
 	}
 }
 
+// restart forgets the outcomes counted, not the total.
+func (c *counter) restart() {
+	for _, n := range []*atomic.Int64{&c.created, &c.updated, &c.unchanged, &c.held, &c.failed} {
+		n.Store(0)
+	}
+}
+
 func (c *counter) counts() store.Counts {
 	return store.Counts{Created: c.created.Load(), Updated: c.updated.Load(), Unchanged: c.unchanged.Load(), Held: c.held.Load(), Failed: c.failed.Load()}
 }
