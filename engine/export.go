@@ -63,15 +63,18 @@ func (e *Engine) Export(ctx context.Context, kind string, o ExportOptions) (Summ
 }
 
 // exporting exports until it is done. Servers that go away under way are waited for, about a minute each time: somebody
-// restarts one while an export of an hour runs. What the run has settled it does not look at again.
+// restarts one while an export of an hour runs. What the run has settled it does not look at again. A server that has
+// not answered at all is told at once.
 func (w *work) exporting(ctx context.Context, kind string, o ExportOptions) error {
+	answered := false
 	for failures, most := 0, int64(0); ; {
 		err := w.settleOpen(ctx)
 		if err == nil {
 			w.count.restart()
 			err = w.export(ctx, kind, o, w.out.carry)
 		}
-		if p, _ := problem.Of(err); err == nil || ctx.Err() != nil || !survivable(err) || p.Code == codeAway {
+		answered = answered || w.count.total.Load() > 0
+		if p, _ := problem.Of(err); err == nil || ctx.Err() != nil || !answered || !survivable(err) || p.Code == codeAway {
 			return err
 		}
 		if n := w.count.counts().Sum(); n > most {
