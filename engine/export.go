@@ -56,7 +56,7 @@ func (e *Engine) Export(ctx context.Context, kind string, o ExportOptions) (Summ
 	}
 	err = w.exporting(runCtx, kind, o)
 	if err == nil && kind == "customers" && o.Limit == 0 {
-		w.run.Closed = true
+		w.closes = true // the sampler owns the run's row until the end
 	}
 	err = w.end(ctx, err)
 	return w.summary(entity), err

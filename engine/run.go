@@ -74,6 +74,7 @@ type work struct {
 
 	began   time.Time // when this process took the lease
 	run     store.Run // owned by the sampler once it runs
+	closes  bool      // the export that may happen once has completed
 	cursor  atomic.Int64
 	cancel  context.CancelCauseFunc
 	sampler sync.WaitGroup
@@ -257,6 +258,7 @@ func (w *work) end(ctx context.Context, err error) error {
 	close(w.quit)
 	w.sampler.Wait()
 	w.snapshot()
+	w.run.Closed = w.run.Closed || w.closes
 	quiet := context.WithoutCancel(ctx)
 	w.run.Ended = w.opts.Now()
 	switch {
