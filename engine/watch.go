@@ -286,6 +286,9 @@ func (w *work) changedOrders(ctx context.Context, c Changes, cursors Cursors) ([
 		rows[o.ID] = o
 	}
 	ids := slices.Concat(c.OrderIDs, slices.Collect(maps.Keys(rows)))
+	if len(ids) == 0 {
+		return nil, nil // no ids would mean the links of all orders
+	}
 	links, err := w.store.Links(ctx, store.Order, distinct(ids)...)
 	if err != nil {
 		return nil, err
