@@ -172,7 +172,7 @@ func otherTotal(w vtigerws.Write, answer vtigerws.Record) string {
 	if w.Document == nil || err != nil || stored.Round(2).Equal(w.Document.Total.Round(2)) {
 		return ""
 	}
-	return fmt.Sprintf("%s %s: the CRM's total is %s, the shop's is %s; open it in the CRM and correct its taxes",
+	return fmt.Sprintf("%s %s: the CRM's total is %s, the shop's is %s; verify with repair writes it again",
 		w.Module, answer.ID(), stored.StringFixed(2), w.Document.Total.StringFixed(2))
 }
 
