@@ -73,7 +73,9 @@ func (w *work) exporting(ctx context.Context, kind string, o ExportOptions) erro
 			w.count.restart()
 			err = w.export(ctx, kind, o, w.out.carry)
 		}
-		answered = answered || w.count.total.Load() > 0
+		if _, clock := w.shop.Clock(); clock {
+			answered = true
+		}
 		if p, _ := problem.Of(err); err == nil || ctx.Err() != nil || !answered || !survivable(err) || p.Code == codeAway {
 			return err
 		}
