@@ -33,8 +33,14 @@ func TestEveryOrderHasTheShopsTotalToTheCent(t *testing.T) {
 		version, base string
 		whole         bool // all 1,300 orders, not 119 of them
 	}{
-		{"5.1.0", "EUR", false}, {"5.2.1", "EUR", false}, {"5.4.0", "EUR", false}, {"6.4.0", "EUR", false},
-		{"5.1.0", "USD", false}, {"5.2.1", "USD", true}, {"5.4.0", "USD", false}, {"6.4.0", "USD", false},
+		{"5.1.0", "EUR", false},
+		{"5.2.1", "EUR", false},
+		{"5.4.0", "EUR", false},
+		{"6.4.0", "EUR", false},
+		{"5.1.0", "USD", false},
+		{"5.2.1", "USD", true},
+		{"5.4.0", "USD", false},
+		{"6.4.0", "USD", false},
 	} {
 		t.Run(c.version+" "+c.base, func(t *testing.T) {
 			clocked(t, today, func(t *testing.T) {
