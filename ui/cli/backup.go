@@ -82,7 +82,7 @@ func (p *Program) confirm(ctx context.Context, question string) error {
 		return misuse{&problem.Error{Kind: problem.Invalid, Where: "forget", Field: "yes", Message: "nobody is there to confirm", Cure: "Give --yes."}}
 	}
 	_, _ = fmt.Fprintf(p.Err, "%s [y/N] ", question)
-	answer, err := asker{p: p, in: bufio.NewReader(p.In)}.line(ctx, false)
+	answer, err := asker{p: p, in: bufio.NewReader(p.In)}.line(ctx)
 	if err != nil {
 		return err
 	}

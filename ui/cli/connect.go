@@ -6,14 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"cartiger/engine"
 	"cartiger/problem"
+	"cartiger/ui/term"
 	"cartiger/ui/text"
 )
 
@@ -157,6 +156,10 @@ type asker struct {
 // value asks until the answer is allowed; an empty one keeps what is saved. From a pipe a wrong answer is final.
 func (a asker) value(ctx context.Context, prompt, saved string, s engine.Setting) (string, error) {
 	live := a.p.isTerminal(a.p.In)
+	if live && s.Secret {
+		// Before the prompt, and until the answer is allowed: who types fast must not see the key either.
+		defer term.Hush(a.p.In)()
+	}
 	for {
 		if err := ctx.Err(); err != nil {
 			return "", context.Cause(ctx)
@@ -171,7 +174,7 @@ func (a asker) value(ctx context.Context, prompt, saved string, s engine.Setting
 			}
 			_, _ = fmt.Fprintf(a.p.Err, "%s%s: ", prompt, hint)
 		}
-		v, err := a.line(ctx, s.Secret && live)
+		v, err := a.line(ctx)
 		if err != nil {
 			return "", err
 		}
@@ -192,28 +195,14 @@ func (a asker) value(ctx context.Context, prompt, saved string, s engine.Setting
 	}
 }
 
-// line reads one line; hidden ones are not shown while they are typed. A signal ends the waiting, and the terminal
-// shows again what is typed.
-func (a asker) line(ctx context.Context, hidden bool) (string, error) {
+// line reads one line; a signal ends the waiting.
+func (a asker) line(ctx context.Context) (string, error) {
 	type answer struct {
 		text string
 		err  error
 	}
 	read := make(chan answer, 1)
-	f, isFile := a.p.In.(*os.File)
-	restore := func() {}
-	if hidden && isFile {
-		if state, err := term.GetState(int(f.Fd())); err == nil {
-			restore = func() { _ = term.Restore(int(f.Fd()), state) }
-		}
-	}
 	go func() {
-		if hidden && isFile {
-			b, err := term.ReadPassword(int(f.Fd()))
-			_, _ = fmt.Fprintln(a.p.Err)
-			read <- answer{string(b), err}
-			return
-		}
 		s, err := a.in.ReadString('\n')
 		if err == io.EOF && s != "" {
 			err = nil
@@ -224,7 +213,6 @@ func (a asker) line(ctx context.Context, hidden bool) (string, error) {
 	case got := <-read:
 		return strings.TrimSpace(got.text), got.err
 	case <-ctx.Done():
-		restore()
 		return "", context.Cause(ctx)
 	}
 }
