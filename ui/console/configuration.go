@@ -46,7 +46,7 @@ func (c *configuration) show(a *app) tea.Cmd {
 	if c.loading || c.known && !c.stale || !a.ready || len(a.settings.Missing()) > 0 {
 		return nil
 	}
-	c.loading = true
+	c.loading, c.stale = true, false
 	return a.jobs.do(func(ctx context.Context) event {
 		var e tablesEvent
 		if e.table, e.err = a.eng.Currencies(ctx); e.err != nil {
@@ -62,9 +62,12 @@ func (c *configuration) show(a *app) tea.Cmd {
 
 func (e tablesEvent) apply(a *app) tea.Cmd {
 	c := &a.configuration
-	c.loading, c.stale, c.err = false, false, e.err
+	c.loading, c.err = false, e.err
 	if e.err == nil {
 		c.table, c.states, c.orders, c.invoice, c.known = e.table, e.states, e.orders, e.invoice, true
+	}
+	if c.stale { // something was linked while this was read
+		return c.show(a)
 	}
 	return nil
 }
@@ -356,7 +359,7 @@ func (c *configuration) act(a *app, act action) (tea.Cmd, string) {
 		return nil, "x unlinks the currency, or resets the order state, under the cursor."
 	case refresh:
 		c.stale = true
-		if cmd := c.show(a); cmd != nil {
+		if cmd := c.show(a); cmd != nil || c.loading {
 			return cmd, ""
 		}
 		return nil, "Nothing to read yet: " + missingWords(a) + "."

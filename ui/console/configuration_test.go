@@ -65,6 +65,15 @@ func TestAutomaticLinkingIsShownBeforeItIsDone(t *testing.T) {
 	})
 }
 
+func TestATableThatWasReadBeforeTheLinkingIsReadAgain(t *testing.T) {
+	f := newFake()
+	f.slowTable = time.Second
+	sit(t, f, 80, 24, func(p *person) {
+		p.press("3").wait(2*time.Second).seeLine("Swiss Franc", "! not linked")
+		p.press("r", "l").wait(10 * time.Millisecond).press("y").wait(3*time.Second).did("link currencies").seeLine("Swiss Franc", "Franc suisse", "linked").dontSee("not linked")
+	})
+}
+
 func TestUnsavedLinksStandInTheWayOfAutomaticLinking(t *testing.T) {
 	sit(t, newFake(), 80, 24, func(p *person) {
 		p.press("3").to("USA, Dollars").press("x").seeLine("USA, Dollars", "(none)", "unlinked *").press("l").see("Currency links are unsaved")

@@ -91,7 +91,7 @@ func (c *connection) show(a *app) tea.Cmd {
 	if c.loading || c.known && !c.stale || !a.ready || len(a.settings.Missing()) > 0 {
 		return nil
 	}
-	c.loading = true
+	c.loading, c.stale = true, false
 	return a.jobs.do(func(ctx context.Context) event {
 		fields, err := a.eng.Mandatory(ctx)
 		return fieldsEvent{fields, err}
@@ -100,7 +100,7 @@ func (c *connection) show(a *app) tea.Cmd {
 
 func (e fieldsEvent) apply(a *app) tea.Cmd {
 	c := &a.connection
-	c.loading, c.stale, c.err = false, false, e.err
+	c.loading, c.err = false, e.err
 	if e.err == nil {
 		c.fields, c.known = e.fields, true
 		// The first module with a field that waits for a default is where a person has something to do.
@@ -109,6 +109,9 @@ func (e fieldsEvent) apply(a *app) tea.Cmd {
 		}); i >= 0 && c.module == 0 {
 			c.module = i
 		}
+	}
+	if c.stale { // something was saved while this was read
+		return c.show(a)
 	}
 	return nil
 }
@@ -420,7 +423,7 @@ func (c *connection) act(a *app, act action) (tea.Cmd, string) {
 		})
 	case refresh:
 		c.stale = true
-		if cmd := c.show(a); cmd != nil {
+		if cmd := c.show(a); cmd != nil || c.loading {
 			return cmd, ""
 		}
 		return nil, "Nothing to read yet: " + missingWords(a) + "."

@@ -42,6 +42,7 @@ type fake struct {
 	done      []string         // what was asked of it, in order
 	requests  []string         // pause, resume, stop
 	perSecond int
+	slowTable time.Duration // how long Currencies takes to answer with what it saw
 }
 
 func (f *fake) did(format string, args ...any) {
@@ -152,10 +153,12 @@ func (f *fake) SearchReference(_ context.Context, module, text string) ([]engine
 }
 
 func (f *fake) Currencies(context.Context) (engine.CurrencyTable, error) {
-	defer f.locked("Currencies")()
-	t := f.table
+	unlock := f.locked("Currencies")
+	t, err := f.table, f.fail["Currencies"]
 	t.Rows = slices.Clone(t.Rows)
-	return t, f.fail["Currencies"]
+	unlock()
+	time.Sleep(f.slowTable)
+	return t, err
 }
 
 func (f *fake) ProposeCurrencies(context.Context) ([]engine.CurrencyStep, error) {
