@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/shopspring/decimal"
 
@@ -140,7 +141,7 @@ func documentItems(in DocumentInput, priced Priced, out *DocumentResult) ([]item
 		}
 		it := item{
 			carrier: in.Product(l.Detail), qty: l.Quantity, rate: l.Rate.Round(3),
-			excl: l.Excl, incl: l.Incl, list: listPrice(l.Detail), description: l.Detail.Name,
+			excl: l.Excl, incl: l.Incl, list: listPrice(l.Detail), description: l.Detail.Name, note: takenBack(l.Detail),
 		}
 		if it.rate.IsNegative() {
 			return nil, invalid("order_details.tax_rate", fmt.Sprintf("line %d of order %d has the tax rate %s", l.Detail.ID, o.ID, l.Rate),
@@ -174,6 +175,21 @@ func listPrice(d psapi.OrderDetail) decimal.Decimal {
 		return decimal.Zero
 	}
 	return d.Price.Add(d.Ecotax).Round(2)
+}
+
+// takenBack says what the shop took back of a line that was paid. That leaves the line's quantity and the order's totals
+// as they are (wire/prestashop.md 5), so words are all that a person in the CRM can see of it.
+func takenBack(d psapi.OrderDetail) string {
+	var words []string
+	for _, back := range []struct {
+		quantity int64
+		how      string
+	}{{d.QuantityRefunded, "refunded"}, {d.QuantityReturn, "returned"}} {
+		if back.quantity > 0 {
+			words = append(words, fmt.Sprintf("%d of %d %s", back.quantity, d.Quantity, back.how))
+		}
+	}
+	return strings.Join(words, ", ")
 }
 
 // oneRate is the rate that all items share.
