@@ -101,17 +101,17 @@ func (w *world) auditOrders(a *account) {
 			details[d["id_order"]]++
 		}
 	}
+	byKey := map[string]map[string][]map[string]any{"SalesOrder": {}, "Invoice": {}}
+	for module, found := range byKey {
+		for _, r := range w.crm.Records(module) {
+			found[text(r, "customerno")] = append(found[text(r, "customerno")], r)
+		}
+	}
 	for _, o := range w.shop.Records("orders") {
 		id := number(o["id"])
-		key := engine.OrderKey(id)
 		a.count(fmt.Sprintf("potential of order %d", id), potentials[engine.Fold("Commande boutique no"+o["id"])], 1)
 		for module, want := range map[string]int{"SalesOrder": 1, "Invoice": min(int(number(o["invoice_number"])), 1)} {
-			var found []map[string]any
-			for _, r := range w.crm.Records(module) {
-				if text(r, "customerno") == key {
-					found = append(found, r)
-				}
-			}
+			found := byKey[module][engine.OrderKey(id)]
 			what := fmt.Sprintf("%s of order %d", module, id)
 			a.count(what, len(found), want)
 			for _, r := range found {
