@@ -70,7 +70,7 @@ func TestATableThatWasReadBeforeTheLinkingIsReadAgain(t *testing.T) {
 	f.slowTable = time.Second
 	sit(t, f, 80, 24, func(p *person) {
 		p.press("3").wait(2*time.Second).seeLine("Swiss Franc", "! not linked")
-		p.press("r", "l").wait(10 * time.Millisecond).press("y").wait(3*time.Second).did("link currencies").seeLine("Swiss Franc", "Franc suisse", "linked").dontSee("not linked")
+		p.press("r", "l").wait(10*time.Millisecond).press("y").wait(3*time.Second).did("link currencies").seeLine("Swiss Franc", "Franc suisse", "linked").dontSee("not linked")
 	})
 }
 

@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -133,5 +134,62 @@ func (d *draft) save(a *app) tea.Cmd {
 			}
 		}
 		return savedEvent{saved, errors.Join(errs...)}
+	})
+}
+
+func (a *app) draftKey(act action) tea.Cmd {
+	n := len(a.draft.changes)
+	if n == 0 {
+		a.say(plain, "Nothing is unsaved.")
+		return nil
+	}
+	switch act {
+	case save:
+		a.draft.ask(a)
+	case undo:
+		last := a.draft.changes[n-1]
+		a.draft.drop(last.row)
+		a.say(plain, fmt.Sprintf("%s is as it was saved. Unsaved changes left: %d.", last.label, n-1))
+	case undoAll:
+		a.ask(question{
+			title: "Drop " + plural(int64(n), "unsaved change") + "?",
+			rows:  []row{prose(plain, "What was typed is gone then; what is saved stays as it is.")},
+			run: func(a *app) tea.Cmd {
+				a.draft.changes = nil
+				a.say(plain, "All unsaved changes are dropped.")
+				return nil
+			},
+		})
+	}
+	return nil
+}
+
+func (e savedEvent) apply(a *app) tea.Cmd {
+	reconnect, first := false, len(a.settings.Missing()) > 0
+	for _, id := range e.rows {
+		c, ok := a.draft.of(id)
+		reconnect = reconnect || ok && c.on == onConnection && c.setting != ""
+		a.draft.drop(id)
+	}
+	if e.err != nil {
+		a.fail("save everything", e.err)
+	} else {
+		a.say(good, "Saved: "+plural(int64(len(e.rows)), "change")+".")
+	}
+	a.connection.stale, a.configuration.stale = true, true
+	// What the screens show depends on the settings: they are read first.
+	return a.readSettingsThen(func(a *app) tea.Cmd {
+		a.saving = false
+		cmds := []tea.Cmd{a.screen().show(a)}
+		if reconnect {
+			cmds = append(cmds, a.details.askThen(a, func(a *app) tea.Cmd {
+				if !first || len(a.settings.Missing()) > 0 || a.details.broken() {
+					return nil
+				}
+				// At the first connection the currencies are linked (rules.md 5), after showing how.
+				return a.configuration.proposal(a, false)
+			}))
+		}
+		return tea.Batch(cmds...)
 	})
 }

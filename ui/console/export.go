@@ -2,9 +2,7 @@ package console
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -12,7 +10,6 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"cartiger/engine"
-	"cartiger/problem"
 	"cartiger/store"
 )
 
@@ -25,15 +22,6 @@ type exports struct {
 	checking   bool   // the checks before an export are being asked
 	previewing context.CancelFunc
 }
-
-// ownRun is a run of this process.
-type ownRun struct {
-	cancel   context.CancelFunc
-	stopping bool
-}
-
-// retryKind is the kind of the run that carries held and failed records again.
-const retryKind = "retry"
 
 func (x *exports) list() *grid { return &x.grid }
 
@@ -121,14 +109,6 @@ func (x *exports) rows(a *app, w int) []row {
 	return append(rows, a.troubleRows(w)...)
 }
 
-// shownLevels is the rate of the last seconds as last drawn, at most n of them.
-func (l *live) shownLevels(n int) []int64 {
-	if l.levels == nil {
-		return make([]int64, min(n, keptSeconds))
-	}
-	return l.levels[max(0, keptSeconds-n):]
-}
-
 // stateOf is a kind's state word and the sentence behind it.
 func (x *exports) stateOf(a *app, kind string) (span, string) {
 	running, active := a.live.running()
@@ -183,35 +163,6 @@ func (x *exports) stateOf(a *app, kind string) (span, string) {
 	return ready, ""
 }
 
-func unfinishedWords(run store.Run) string {
-	total := "?"
-	if run.Total > 0 {
-		total = number(run.Total)
-	}
-	return number(run.Sum()) + " of " + total
-}
-
-func unfinishedSentence(run store.Run) string {
-	return "The previous export isn't finished yet: " + unfinishedWords(run) + ". e goes on, d shows what is left."
-}
-
-// counted says the outcomes that there are.
-func counted(c store.Counts) string {
-	var parts []string
-	for _, p := range []struct {
-		name string
-		n    int64
-	}{{"created", c.Created}, {"updated", c.Updated}, {"unchanged", c.Unchanged}, {"held", c.Held}, {"failed", c.Failed}} {
-		if p.n > 0 {
-			parts = append(parts, p.name+" "+number(p.n))
-		}
-	}
-	if parts == nil {
-		return "nothing to do"
-	}
-	return strings.Join(parts, ", ")
-}
-
 // day is a moment as people say it: the time today, else the date.
 func day(t, now time.Time) string {
 	t, now = t.Local(), now.Local()
@@ -224,120 +175,6 @@ func day(t, now time.Time) string {
 		return t.Format("2 Jan")
 	}
 	return t.Format("Jan 2006")
-}
-
-const barWidth = 54
-
-// progress is the bar of a run and its figures.
-func (x *exports) progress(a *app, run store.Run, w int) []row {
-	if run.Kind == "watch" {
-		return []row{{kids: true, line: line{{" " + carried(run), plain}, {"   " + requests(run), faint}}}}
-	}
-	done := run.Sum()
-	total := "?"
-	if run.Total > 0 {
-		total = number(run.Total)
-	}
-	figures := "  " + number(done) + " / " + total
-	bw := min(barWidth, w-6-width(figures))
-	l := line{{" ", plain}}.and(a.th.bar(bw, done, run.Total)...).and(span{figures, strong})
-	words := []string{" created " + number(run.Created)}
-	if run.Updated > 0 {
-		words = append(words, "updated "+number(run.Updated))
-	}
-	if w >= fullWidth {
-		words = append(words, "unchanged "+number(run.Unchanged))
-	}
-	c := line{{strings.Join(words, "  "), plain}, {"  held " + number(run.Held), troubleTone(run.Held, warn)}, {"  failed " + number(run.Failed), troubleTone(run.Failed, bad)}}
-	speed := a.live.speed()
-	pace := ""
-	if speed >= 0.05 && run.State == store.Running {
-		pace = fmt.Sprintf("%.0f/s", speed)
-		if speed < 10 {
-			pace = fmt.Sprintf("%.1f/s", speed)
-		}
-	}
-	if w >= fullWidth && run.Workers > 0 {
-		pace = strings.TrimPrefix(pace+", "+plural(int64(run.Workers), "worker"), ", ")
-	}
-	if speed >= 0.05 && run.Total > done && run.State == store.Running {
-		pace += "   ETA " + eta(float64(run.Total-done)/speed)
-	}
-	gap := max(2, w-4-width(c.String())-width(pace))
-	if gap > 6 {
-		gap = 4
-	}
-	return []row{{kids: true, line: l}, {kids: true, line: c.and(span{strings.Repeat(" ", gap) + pace, faint})}}
-}
-
-// carried is what watch has done since it was started.
-func carried(run store.Run) string {
-	if run.Sum() == 0 {
-		return "no change yet"
-	}
-	return counted(run.Counts)
-}
-
-func requests(run store.Run) string {
-	return fmt.Sprintf("%s shop requests, %s CRM requests", number(run.ShopRequests), number(run.CRMRequests))
-}
-
-func troubleTone(n int64, t tone) tone {
-	if n == 0 {
-		return plain
-	}
-	return t
-}
-
-// eta is a number of seconds as people say it.
-func eta(seconds float64) string {
-	d := time.Duration(seconds * float64(time.Second)).Round(time.Second)
-	switch {
-	case d < time.Minute:
-		return fmt.Sprintf("%ds", int(d.Seconds()))
-	case d < time.Hour:
-		return fmt.Sprintf("%dm %02ds", int(d.Minutes()), int(d.Seconds())%60)
-	}
-	return fmt.Sprintf("%dh %02dm", int(d.Hours()), int(d.Minutes())%60)
-}
-
-var entryColumns = []column{{w: 8}, {w: 24}, {w: 9}, {}}
-
-func stateTone(s store.State) tone {
-	switch s {
-	case store.Created, store.Updated:
-		return good
-	case store.Held:
-		return warn
-	case store.Failed:
-		return bad
-	}
-	return faint
-}
-
-// entryLine is a line of the log.
-func entryLine(e store.Entry, w int) line {
-	label, state := e.Label, span{string(e.State), stateTone(e.State)}
-	if e.State == "" && e.Level != "info" {
-		state = span{e.Level, map[string]tone{"warning": warn, "error": bad}[e.Level]}
-	}
-	if label == "" && e.ShopID != 0 {
-		label = fmt.Sprintf("%s %d", e.Entity, e.ShopID)
-	}
-	if label == "" && state.text == "" {
-		return columns(w, []column{{w: 8}, {}}, span{e.At.Local().Format("15:04:05"), faint}, span{e.Message, plain})
-	}
-	return columns(w, entryColumns, span{e.At.Local().Format("15:04:05"), faint}, span{label, plain}, state, span{e.Message, plain})
-}
-
-// recent are the last records, at most as many as leave room for the rest.
-func (x *exports) recent(a *app, w int) []row {
-	n := min(max(a.bodyHeight()-15, 3), 10)
-	var rows []row
-	for _, e := range a.live.recent[max(0, len(a.live.recent)-n):] {
-		rows = append(rows, row{line: entryLine(e, w-2)})
-	}
-	return rows
 }
 
 // kind is the kind under the cursor.
@@ -395,24 +232,6 @@ func (x *exports) editSince(a *app, thenExport bool) {
 		return nil
 	}
 	a.ed = ed
-}
-
-// busy says who runs what, when something runs.
-func (a *app) busy() string {
-	if run, active := a.live.running(); active {
-		if a.own[run.Kind] != nil {
-			how := "x stops it, p pauses it"
-			if run.Kind == "watch" {
-				how = "w stops it"
-			}
-			return runName(run.Kind) + " runs already: " + how + "."
-		}
-		return fmt.Sprintf("%s runs %s since %s: p asks to pause, x to stop.", run.Who, strings.ToLower(kindTitle(run.Kind)), run.Started.Local().Format("15:04:05"))
-	}
-	for _, kind := range slices.Sorted(maps.Keys(a.own)) {
-		return runName(kind) + " runs already."
-	}
-	return ""
 }
 
 // start begins an export, or goes on with an unfinished one. A new one is asked about first, with the checks.
@@ -510,166 +329,9 @@ func (x *exports) confirm(a *app, kind string) {
 	})
 }
 
-// endedEvent ends a run of this process.
-type endedEvent struct {
-	kind    string
-	summary engine.Summary
-	err     error
-}
-
-// begin runs something that holds the run, until it ends or is stopped.
-func (a *app) begin(kind string, work func(ctx context.Context) (engine.Summary, error)) tea.Cmd {
-	ctx, cancel := context.WithCancel(a.jobs.ctx)
-	a.own[kind] = &ownRun{cancel: cancel}
-	return tea.Batch(a.tick(fastPoll), a.jobs.do(func(context.Context) event {
-		defer cancel()
-		sum, err := work(ctx)
-		return endedEvent{kind, sum, err}
-	}))
-}
-
 func (x *exports) run(a *app, kind string, o engine.ExportOptions) tea.Cmd {
 	a.say(plain, "Closing this window loses nothing: what is finished is saved one by one.")
 	return a.begin(kind, func(ctx context.Context) (engine.Summary, error) { return a.eng.Export(ctx, kind, o) })
-}
-
-func (e endedEvent) apply(a *app) tea.Cmd {
-	own := a.own[e.kind]
-	delete(a.own, e.kind)
-	stopped := own != nil && own.stopping
-	name := runName(e.kind)
-	counts := store.Counts{Created: e.summary.Created, Updated: e.summary.Updated, Unchanged: e.summary.Unchanged, Held: e.summary.Held, Failed: e.summary.Failed}
-	switch {
-	case a.leaving:
-	case stopped && (e.err == nil || errors.Is(e.err, context.Canceled)):
-		words := name + " is stopped."
-		if e.kind != "watch" && e.kind != retryKind {
-			words += " Nothing is lost: e goes on where it stopped."
-		}
-		a.say(plain, words)
-	case e.err != nil:
-		a.fail("finish "+strings.ToLower(name[:1])+name[1:], e.err)
-	case e.kind == "watch":
-		a.say(plain, name+" has ended.")
-	case e.summary.State == string(store.Stopped):
-		a.say(plain, name+" was stopped: e goes on where it stopped.")
-	case counts.Held+counts.Failed > 0:
-		a.say(warn, name+" is done: "+counted(counts)+". The list below says why.")
-	default:
-		a.say(good, name+" is done: "+counted(counts)+".")
-	}
-	return tea.Batch(a.export.look(a), a.details.read(a))
-}
-
-// previewedEvent brings what an export would write.
-type previewedEvent struct {
-	kind    string
-	summary engine.Summary
-	err     error
-}
-
-func (x *exports) preview(a *app, kind string) (tea.Cmd, string) {
-	switch {
-	case x.previewing != nil:
-		return nil, "A preview is being made."
-	case len(a.settings.Missing()) > 0:
-		return nil, "The connection is not set up: " + missingWords(a) + "."
-	case kind == "orders" && x.since == "":
-		x.editSince(a, false)
-		return nil, ""
-	}
-	_, open := x.unfinished[kind]
-	o := x.options(kind, open)
-	o.DryRun = true
-	ctx, cancel := context.WithCancel(a.jobs.ctx)
-	x.previewing = cancel
-	a.dlg = &dialog{
-		title: "Preview of " + strings.ToLower(kindTitle(kind)), at: inPage, busy: true,
-		rows: []row{prose(faint, "asking shop and CRM what would be written; nothing is written. esc leaves.")},
-		left: func(*app) tea.Cmd { cancel(); return nil },
-	}
-	return a.jobs.do(func(context.Context) event {
-		defer cancel()
-		sum, err := a.eng.Export(ctx, kind, o)
-		return previewedEvent{kind, sum, err}
-	}), ""
-}
-
-// maxPreviewed bounds the page of a preview: nobody reads further, and the command line prints all of it.
-const maxPreviewed = 2000
-
-func (e previewedEvent) apply(a *app) tea.Cmd {
-	a.export.previewing = nil
-	if a.dlg == nil || !strings.HasPrefix(a.dlg.title, "Preview of") {
-		return nil // the person has left
-	}
-	if e.err != nil {
-		a.dlg = nil
-		if problem.KindOf(e.err) == problem.Conflict {
-			a.say(warn, describe(e.err))
-		} else {
-			a.fail("make the preview", e.err)
-		}
-		return nil
-	}
-	s := e.summary
-	rows := []row{
-		{line: line{{"Would be: ", plain}, {counted(store.Counts{Created: s.Created, Updated: s.Updated, Unchanged: s.Unchanged, Held: s.Held, Failed: s.Failed}), strong}, {fmt.Sprintf(" of %s", number(s.Total)), plain}}},
-		{line: toned(faint, "Nothing was written.")},
-	}
-	for _, warning := range s.Warnings {
-		rows = append(rows, prose(warn, "! "+warning))
-	}
-	rows = append(rows, row{})
-	// What would be written comes before what stays as it is.
-	shown := slices.Clone(s.Planned)
-	order := []store.State{store.Failed, store.Held, store.Created, store.Updated, store.Unchanged}
-	slices.SortStableFunc(shown, func(x, y engine.Planned) int { return slices.Index(order, x.State) - slices.Index(order, y.State) })
-	for i, p := range shown {
-		if i == maxPreviewed {
-			rows = append(rows, row{line: toned(faint, "... and "+number(int64(len(shown)-i))+" more")})
-			break
-		}
-		what := strings.Join(p.Writes, ", ")
-		if p.Detail != "" {
-			what = strings.TrimPrefix(what+"; "+p.Detail, "; ")
-		}
-		rows = append(rows, row{line: line{{pad(clean(p.Label), 24) + "  ", plain}, {pad(string(p.State), 9), stateTone(p.State)}, {"  " + what, plain}}})
-	}
-	a.dlg.rows, a.dlg.top, a.dlg.busy, a.dlg.left = rows, 0, false, nil
-	return nil
-}
-
-// runRows is everything about a run.
-func runRows(run store.Run) []row {
-	var rows []row
-	fact := func(name, v string) {
-		if v != "" {
-			rows = append(rows, row{line: line{{pad(name, 12), faint}, {v, plain}}})
-		}
-	}
-	moment := func(t time.Time) string {
-		if t.IsZero() {
-			return ""
-		}
-		return t.Local().Format("2006-01-02 15:04:05")
-	}
-	fact("state", string(run.State))
-	fact("by", run.Who)
-	fact("started", moment(run.Started))
-	fact("ended", moment(run.Ended))
-	if run.Total > 0 {
-		fact("records", unfinishedWords(run))
-	}
-	fact("outcome", counted(run.Counts))
-	fact("requests", fmt.Sprintf("shop %s, CRM %s", number(run.ShopRequests), number(run.CRMRequests)))
-	if run.Workers > 0 {
-		fact("workers", number(int64(run.Workers)))
-	}
-	if run.Message != "" {
-		rows = append(rows, row{}, prose(plain, run.Message))
-	}
-	return rows
 }
 
 func (x *exports) pane(a *app) []row {

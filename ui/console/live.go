@@ -17,38 +17,6 @@ var kinds = []string{"products", "customers", "orders", "watch"}
 // otherKinds run as well, and are shown while they do.
 var otherKinds = []string{retryKind, "verify"}
 
-// kindTitle is how people read a kind.
-func kindTitle(kind string) string {
-	switch kind {
-	case "products":
-		return "Products"
-	case "customers":
-		return "Customers"
-	case "orders":
-		return "Orders of the past"
-	case "watch":
-		return "Following the shop"
-	case retryKind:
-		return "Retrying"
-	case "verify":
-		return "Verifying"
-	}
-	return kind
-}
-
-// runName is how a kind is spoken of at the beginning of a sentence.
-func runName(kind string) string {
-	switch kind {
-	case "products", "customers":
-		return "The export of " + kind
-	case "orders":
-		return "The export of past orders"
-	case retryKind:
-		return "The retry"
-	}
-	return kindTitle(kind)
-}
-
 const (
 	fastPoll    = 250 * time.Millisecond // while something runs
 	slowPoll    = time.Second

@@ -1,0 +1,201 @@
+package console
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"cartiger/engine"
+)
+
+// fieldsEvent brings the mandatory fields.
+type fieldsEvent struct {
+	fields []engine.MandatoryField
+	err    error
+}
+
+func (e fieldsEvent) apply(a *app) tea.Cmd {
+	c := &a.connection
+	c.loading, c.err = false, e.err
+	if e.err == nil {
+		c.fields, c.known = e.fields, true
+		// The first module with a field that waits for a default is where a person has something to do.
+		if i := slices.IndexFunc(c.modules(), func(m string) bool {
+			return slices.ContainsFunc(c.fields, func(f engine.MandatoryField) bool { return f.Module == m && f.Needed })
+		}); i >= 0 && c.module == 0 {
+			c.module = i
+		}
+	}
+	if c.stale { // something was saved while this was read
+		return c.show(a)
+	}
+	return nil
+}
+
+// modules are those with mandatory fields, in rules.md's order and then as they come.
+func (c *connection) modules() []string {
+	order := []string{"Potentials", "Accounts", "Contacts", "Leads", "Products", "SalesOrder", "Invoice"}
+	var found []string
+	for _, f := range c.fields {
+		if !slices.Contains(found, f.Module) {
+			found = append(found, f.Module)
+		}
+	}
+	slices.SortStableFunc(found, func(a, b string) int { return rank(order, a) - rank(order, b) })
+	return found
+}
+
+func rank(order []string, s string) int {
+	if i := slices.Index(order, s); i >= 0 {
+		return i
+	}
+	return len(order)
+}
+
+var fieldColumns = []column{{w: 22}, {w: 20, from: 70}, {w: 10}}
+
+func (c *connection) fieldRows(a *app, w int) []row {
+	modules := c.modules()
+	if len(modules) == 0 {
+		why := "read from the CRM once it is connected"
+		switch {
+		case c.loading:
+			why = "asking the CRM ..."
+		case c.err != nil:
+			why = "! " + describe(c.err)
+		case c.known:
+			why = "none: every mandatory field is filled from the shop"
+		}
+		return []row{{line: line{{"Mandatory fields  ", strong}, {why, faint}}}}
+	}
+	c.module = min(c.module, len(modules)-1)
+	module := modules[c.module]
+	rows := []row{{line: line{{"Mandatory fields   ", strong}, {"module < ", faint}, {module, accent}, {" >", faint}, {fmt.Sprintf("  %d of %d", c.module+1, len(modules)), faint}}}}
+	for _, f := range c.fields {
+		if f.Module != module {
+			continue
+		}
+		id := fieldRow(f)
+		rows = append(rows, row{id: id, line: columns(w-2, fieldColumns, span{f.Label, plain}, span{f.Field, faint}, span{typeWord(f), faint}).and(span{"  ", plain}).and(c.fieldValue(a, f, w)...)})
+		if a.ed != nil && a.ed.row == id && (a.ed.listed || a.ed.search != nil) {
+			rows = append(rows, a.ed.list(fieldIndent(w))...)
+		}
+	}
+	return rows
+}
+
+func fieldIndent(w int) int {
+	if w-2 >= 70 {
+		return 22 + 2 + 20 + 2 + 10 + 2
+	}
+	return 22 + 2 + 10 + 2
+}
+
+func fieldRow(f engine.MandatoryField) string { return "field:" + f.Module + "." + f.Field }
+
+func typeWord(f engine.MandatoryField) string {
+	switch f.Type {
+	case "picklist":
+		return "list"
+	case "boolean":
+		return "yes or no"
+	case "reference":
+		return "CRM record"
+	}
+	return f.Type
+}
+
+func (c *connection) fieldValue(a *app, f engine.MandatoryField, w int) line {
+	id := fieldRow(f)
+	if a.ed != nil && a.ed.row == id {
+		return a.ed.field(&a.th, max(12, w-4-fieldIndent(w)))
+	}
+	if ch, changed := a.draft.of(id); changed {
+		return line{{ch.to, plain}, {" *", warn}}
+	}
+	switch v := shownDefault(f); {
+	case f.Needed:
+		return line{{"! no default", bad}}
+	case v != "" && f.Source != "":
+		return line{{v, plain}, {" when not " + f.Source, faint}}
+	case v != "":
+		return toned(plain, v)
+	case f.Source != "":
+		return toned(faint, f.Source)
+	}
+	return toned(faint, "(none)")
+}
+
+// shownDefault is the default in force as people read it.
+func shownDefault(f engine.MandatoryField) string {
+	switch {
+	case f.DefaultFor != "":
+		return f.DefaultFor
+	case f.Type == "boolean" && f.Default == "1":
+		return "yes"
+	case f.Type == "boolean" && f.Default == "0":
+		return "no"
+	}
+	return f.Default
+}
+
+// field is the mandatory field under the cursor.
+func (c *connection) field() (engine.MandatoryField, bool) {
+	i := slices.IndexFunc(c.fields, func(f engine.MandatoryField) bool { return fieldRow(f) == c.grid.cursor })
+	if i < 0 {
+		return engine.MandatoryField{}, false
+	}
+	return c.fields[i], true
+}
+
+// edit opens the editor of a mandatory field's default, by its type.
+func (c *connection) edit(a *app, f engine.MandatoryField) {
+	id := fieldRow(f)
+	value := f.Default
+	if ch, changed := a.draft.of(id); changed {
+		value = ch.value
+	}
+	ed := typedField(id, value, f)
+	switch f.Type {
+	case "owner", "reference":
+		modules := f.RefersTo
+		if len(modules) == 0 && f.Type == "owner" {
+			modules = []string{"Users", "Groups"}
+		}
+		ed.input.SetValue("")
+		ed.hint = "Type a part of the name in " + strings.Join(modules, " or ") + "; enter searches the CRM."
+		eng := a.eng
+		ed.search = func(ctx context.Context, words string) ([]engine.Choice, error) {
+			var all []engine.Choice
+			for _, m := range modules {
+				found, err := eng.SearchReference(ctx, m, words)
+				if err != nil {
+					return nil, err
+				}
+				all = append(all, found...)
+			}
+			return all, nil
+		}
+	case "text":
+		ed.hint = "Used whenever the shop has no value for it."
+	}
+	ed.done = func(a *app, value, label string) tea.Cmd {
+		to := value
+		if label != "" {
+			to = label
+		}
+		if value == f.Default {
+			a.draft.drop(id)
+			return nil
+		}
+		a.draft.put(change{
+			row: id, on: onConnection, label: f.Module + " " + f.Label, from: orNone(shownDefault(f)), to: to, value: value, shown: label,
+			apply: func(ctx context.Context, e Engine) error { return e.SetDefault(ctx, f.Module, f.Field, value, label) },
+		})
+		return nil
+	}
+	a.ed = ed
+}

@@ -1,0 +1,80 @@
+package console
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"cartiger/store"
+)
+
+const barWidth = 54
+
+// progress is the bar of a run and its figures.
+func (x *exports) progress(a *app, run store.Run, w int) []row {
+	if run.Kind == "watch" {
+		return []row{{kids: true, line: line{{" " + carried(run), plain}, {"   " + requests(run), faint}}}}
+	}
+	done := run.Sum()
+	total := "?"
+	if run.Total > 0 {
+		total = number(run.Total)
+	}
+	figures := "  " + number(done) + " / " + total
+	bw := min(barWidth, w-6-width(figures))
+	l := line{{" ", plain}}.and(a.th.bar(bw, done, run.Total)...).and(span{figures, strong})
+	words := []string{" created " + number(run.Created)}
+	if run.Updated > 0 {
+		words = append(words, "updated "+number(run.Updated))
+	}
+	if w >= fullWidth {
+		words = append(words, "unchanged "+number(run.Unchanged))
+	}
+	c := line{{strings.Join(words, "  "), plain}, {"  held " + number(run.Held), troubleTone(run.Held, warn)}, {"  failed " + number(run.Failed), troubleTone(run.Failed, bad)}}
+	speed := a.live.speed()
+	pace := ""
+	if speed >= 0.05 && run.State == store.Running {
+		pace = fmt.Sprintf("%.0f/s", speed)
+		if speed < 10 {
+			pace = fmt.Sprintf("%.1f/s", speed)
+		}
+	}
+	if w >= fullWidth && run.Workers > 0 {
+		pace = strings.TrimPrefix(pace+", "+plural(int64(run.Workers), "worker"), ", ")
+	}
+	if speed >= 0.05 && run.Total > done && run.State == store.Running {
+		pace += "   ETA " + eta(float64(run.Total-done)/speed)
+	}
+	gap := max(2, w-4-width(c.String())-width(pace))
+	if gap > 6 {
+		gap = 4
+	}
+	return []row{{kids: true, line: l}, {kids: true, line: c.and(span{strings.Repeat(" ", gap) + pace, faint})}}
+}
+
+func troubleTone(n int64, t tone) tone {
+	if n == 0 {
+		return plain
+	}
+	return t
+}
+
+// eta is a number of seconds as people say it.
+func eta(seconds float64) string {
+	d := time.Duration(seconds * float64(time.Second)).Round(time.Second)
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm %02ds", int(d.Minutes()), int(d.Seconds())%60)
+	}
+	return fmt.Sprintf("%dh %02dm", int(d.Hours()), int(d.Minutes())%60)
+}
+
+// shownLevels is the rate of the last seconds as last drawn, at most n of them.
+func (l *live) shownLevels(n int) []int64 {
+	if l.levels == nil {
+		return make([]int64, min(n, keptSeconds))
+	}
+	return l.levels[max(0, keptSeconds-n):]
+}

@@ -1,0 +1,308 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"cartiger/engine"
+	"cartiger/store"
+)
+
+// ownRun is a run of this process.
+type ownRun struct {
+	cancel   context.CancelFunc
+	stopping bool
+}
+
+// retryKind is the kind of the run that carries held and failed records again.
+const retryKind = "retry"
+
+// busy says who runs what, when something runs.
+func (a *app) busy() string {
+	if run, active := a.live.running(); active {
+		if a.own[run.Kind] != nil {
+			how := "x stops it, p pauses it"
+			if run.Kind == "watch" {
+				how = "w stops it"
+			}
+			return runName(run.Kind) + " runs already: " + how + "."
+		}
+		return fmt.Sprintf("%s runs %s since %s: p asks to pause, x to stop.", run.Who, strings.ToLower(kindTitle(run.Kind)), run.Started.Local().Format("15:04:05"))
+	}
+	for _, kind := range slices.Sorted(maps.Keys(a.own)) {
+		return runName(kind) + " runs already."
+	}
+	return ""
+}
+
+// begin runs something that holds the run, until it ends or is stopped.
+func (a *app) begin(kind string, work func(ctx context.Context) (engine.Summary, error)) tea.Cmd {
+	ctx, cancel := context.WithCancel(a.jobs.ctx)
+	a.own[kind] = &ownRun{cancel: cancel}
+	return tea.Batch(a.tick(fastPoll), a.jobs.do(func(context.Context) event {
+		defer cancel()
+		sum, err := work(ctx)
+		return endedEvent{kind, sum, err}
+	}))
+}
+
+// endedEvent ends a run of this process.
+type endedEvent struct {
+	kind    string
+	summary engine.Summary
+	err     error
+}
+
+func (e endedEvent) apply(a *app) tea.Cmd {
+	own := a.own[e.kind]
+	delete(a.own, e.kind)
+	stopped := own != nil && own.stopping
+	name := runName(e.kind)
+	counts := store.Counts{Created: e.summary.Created, Updated: e.summary.Updated, Unchanged: e.summary.Unchanged, Held: e.summary.Held, Failed: e.summary.Failed}
+	switch {
+	case a.leaving:
+	case stopped && (e.err == nil || errors.Is(e.err, context.Canceled)):
+		words := name + " is stopped."
+		if e.kind != "watch" && e.kind != retryKind {
+			words += " Nothing is lost: e goes on where it stopped."
+		}
+		a.say(plain, words)
+	case e.err != nil:
+		a.fail("finish "+strings.ToLower(name[:1])+name[1:], e.err)
+	case e.kind == "watch":
+		a.say(plain, name+" has ended.")
+	case e.summary.State == string(store.Stopped):
+		a.say(plain, name+" was stopped: e goes on where it stopped.")
+	case counts.Held+counts.Failed > 0:
+		a.say(warn, name+" is done: "+counted(counts)+". The list below says why.")
+	default:
+		a.say(good, name+" is done: "+counted(counts)+".")
+	}
+	return tea.Batch(a.export.look(a), a.details.read(a))
+}
+
+func unfinishedWords(run store.Run) string {
+	total := "?"
+	if run.Total > 0 {
+		total = number(run.Total)
+	}
+	return number(run.Sum()) + " of " + total
+}
+
+func unfinishedSentence(run store.Run) string {
+	return "The previous export isn't finished yet: " + unfinishedWords(run) + ". e goes on, d shows what is left."
+}
+
+// counted says the outcomes that there are.
+func counted(c store.Counts) string {
+	var parts []string
+	for _, p := range []struct {
+		name string
+		n    int64
+	}{{"created", c.Created}, {"updated", c.Updated}, {"unchanged", c.Unchanged}, {"held", c.Held}, {"failed", c.Failed}} {
+		if p.n > 0 {
+			parts = append(parts, p.name+" "+number(p.n))
+		}
+	}
+	if parts == nil {
+		return "nothing to do"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// carried is what watch has done since it was started.
+func carried(run store.Run) string {
+	if run.Sum() == 0 {
+		return "no change yet"
+	}
+	return counted(run.Counts)
+}
+
+func requests(run store.Run) string {
+	return fmt.Sprintf("%s shop requests, %s CRM requests", number(run.ShopRequests), number(run.CRMRequests))
+}
+
+// runRows is everything about a run.
+func runRows(run store.Run) []row {
+	var rows []row
+	fact := func(name, v string) {
+		if v != "" {
+			rows = append(rows, row{line: line{{pad(name, 12), faint}, {v, plain}}})
+		}
+	}
+	moment := func(t time.Time) string {
+		if t.IsZero() {
+			return ""
+		}
+		return t.Local().Format("2006-01-02 15:04:05")
+	}
+	fact("state", string(run.State))
+	fact("by", run.Who)
+	fact("started", moment(run.Started))
+	fact("ended", moment(run.Ended))
+	if run.Total > 0 {
+		fact("records", unfinishedWords(run))
+	}
+	fact("outcome", counted(run.Counts))
+	fact("requests", fmt.Sprintf("shop %s, CRM %s", number(run.ShopRequests), number(run.CRMRequests)))
+	if run.Workers > 0 {
+		fact("workers", number(int64(run.Workers)))
+	}
+	if run.Message != "" {
+		rows = append(rows, row{}, prose(plain, run.Message))
+	}
+	return rows
+}
+
+// runKey does what a key asks of runs, on Export and in the activity view alike.
+func (a *app) runKey(act action, cursor string) (tea.Cmd, string) {
+	run, active := a.live.running()
+	own := a.own[run.Kind]
+	switch act {
+	case pause:
+		if !active {
+			return nil, "Nothing runs that could be paused."
+		}
+		request, words := "pause", "asked to pause: what is on its way is finished first."
+		if run.State == store.Paused {
+			request, words = "resume", "asked to go on."
+		}
+		return a.request(request, runName(run.Kind)+" is "+words), ""
+	case stop:
+		if len(a.own) > 0 {
+			for kind, own := range a.own {
+				own.stopping = true
+				own.cancel()
+				a.say(plain, runName(kind)+" is stopping: records in flight are being finished.")
+			}
+			return nil, ""
+		}
+		if !active {
+			return nil, "Nothing runs that could be stopped."
+		}
+		a.ask(question{
+			title: "Stop what another process runs?",
+			rows:  []row{prose(plain, runName(run.Kind)+" is run by "+run.Who+" since "+run.Started.Local().Format("15:04:05")+". It finishes what is on its way and stops; nothing is lost.")},
+			run: func(a *app) tea.Cmd {
+				return a.request("stop", runName(run.Kind)+" is asked to stop.")
+			},
+		})
+		return nil, ""
+	case watch:
+		return a.toggleWatch(own != nil && run.Kind == "watch" || a.own["watch"] != nil)
+	case retry:
+		entity, id, ok := recordOf(cursor)
+		if !ok {
+			return nil, "r retries a held or failed record: put the cursor on one."
+		}
+		if why := a.busy(); why != "" {
+			return nil, why
+		}
+		a.say(faint, "retrying ...")
+		return a.retry(store.Filter{Entity: entity, ShopID: id, States: []store.State{store.Held, store.Failed}}), ""
+	case retryAll:
+		if a.live.trouble == 0 {
+			return nil, "No record is held or failed."
+		}
+		if why := a.busy(); why != "" {
+			return nil, why
+		}
+		a.ask(question{
+			title: "Retry " + plural(a.live.trouble, "record") + "?",
+			rows:  []row{prose(plain, "Each held and failed record is planned and sent again. Those whose reason is still there stay as they are; none is written twice.")},
+			run: func(a *app) tea.Cmd {
+				return a.retry(store.Filter{States: []store.State{store.Held, store.Failed}})
+			},
+		})
+	}
+	return nil, ""
+}
+
+func (a *app) retry(f store.Filter) tea.Cmd {
+	return a.begin(retryKind, func(ctx context.Context) (engine.Summary, error) { return a.eng.Retry(ctx, f) })
+}
+
+// toggleWatch follows the shop from here, or stops doing so.
+func (a *app) toggleWatch(runs bool) (tea.Cmd, string) {
+	if runs {
+		own := a.own["watch"]
+		own.stopping = true
+		own.cancel()
+		a.say(plain, "Following the shop stops: what is on its way is finished.")
+		return nil, ""
+	}
+	if why := a.busy(); why != "" {
+		return nil, why
+	}
+	if len(a.settings.Missing()) > 0 {
+		return nil, "The connection is not set up: " + missingWords(a) + ". 2 Connection."
+	}
+	interval, err := time.ParseDuration(a.settings.Get(engine.WatchInterval))
+	if err != nil {
+		return nil, "The watch interval is no duration: 3 Configuration, Other settings."
+	}
+	a.say(plain, "Following the shop while this window is open; `cartiger watch` does it without one.")
+	return a.begin("watch", func(ctx context.Context) (engine.Summary, error) {
+		return engine.Summary{}, a.eng.Watch(ctx, engine.WatchOptions{Interval: interval})
+	}), ""
+}
+
+func (a *app) request(what, words string) tea.Cmd {
+	return a.jobs.do(func(ctx context.Context) event {
+		return askedEvent{words, a.eng.Ask(ctx, what)}
+	})
+}
+
+// askedEvent says whether a request to the holder of the run is on its way.
+type askedEvent struct {
+	words string
+	err   error
+}
+
+func (e askedEvent) apply(a *app) tea.Cmd {
+	if e.err != nil {
+		a.fail("ask the running export", e.err)
+		return nil
+	}
+	a.say(plain, e.words)
+	return nil
+}
+
+// kindTitle is how people read a kind.
+func kindTitle(kind string) string {
+	switch kind {
+	case "products":
+		return "Products"
+	case "customers":
+		return "Customers"
+	case "orders":
+		return "Orders of the past"
+	case "watch":
+		return "Following the shop"
+	case retryKind:
+		return "Retrying"
+	case "verify":
+		return "Verifying"
+	}
+	return kind
+}
+
+// runName is how a kind is spoken of at the beginning of a sentence.
+func runName(kind string) string {
+	switch kind {
+	case "products", "customers":
+		return "The export of " + kind
+	case "orders":
+		return "The export of past orders"
+	case retryKind:
+		return "The retry"
+	}
+	return kindTitle(kind)
+}

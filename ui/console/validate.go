@@ -1,0 +1,146 @@
+package console
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	tea "github.com/charmbracelet/bubbletea"
+
+	"cartiger/engine"
+)
+
+// testRows show the steps of Validate and test as they come, with their times.
+func (c *connection) testRows(w int) []row {
+	const indent = 20
+	words := make([]span, 0, len(c.steps)+1)
+	for i, s := range c.steps {
+		sp := span{fmt.Sprintf("%d %s ok %s", i+1, s.Name, took(s.Took)), good}
+		if s.Err != nil {
+			sp = span{fmt.Sprintf("%d %s FAILED", i+1, s.Name), bad}
+		}
+		words = append(words, sp)
+	}
+	switch {
+	case c.testing:
+		words = append(words, span{"...", faint})
+	case c.result != "" && c.failed:
+		words = append(words, span{c.result, bad})
+	case c.result != "":
+		words = append(words, span{c.result, good})
+	case len(words) == 0:
+		words = append(words, span{"t asks shop and CRM with the values above; saves nothing", faint})
+	}
+	rows := []row{}
+	l := line{{pad("Validate and test", indent), plain}}
+	used := indent
+	for _, s := range words {
+		n := width(clean(s.text))
+		if used+n > w-2 && used > indent {
+			rows = append(rows, testRow(rows, l))
+			l, used = line{{strings.Repeat(" ", indent), plain}}, indent
+		}
+		if used > indent {
+			l = l.and(span{"   ", plain})
+			used += 3
+		}
+		l = l.and(s)
+		used += n
+	}
+	return append(rows, testRow(rows, l))
+}
+
+func testRow(before []row, l line) row {
+	if len(before) == 0 {
+		return row{id: "test", line: l}
+	}
+	return row{line: l, kids: true}
+}
+
+func took(d time.Duration) string {
+	if d < 10*time.Second {
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	}
+	return fmt.Sprintf("%.0f s", d.Seconds())
+}
+
+// test runs Validate and test on the values as they stand on the screen.
+func (c *connection) test(a *app) (tea.Cmd, string) {
+	if c.testing {
+		return nil, "The test is running."
+	}
+	for _, name := range a.settings.Missing() {
+		if a.value(name) == "" {
+			return nil, "Cannot test yet: " + missingWords(a) + "."
+		}
+	}
+	draft := map[string]string{}
+	for name, v := range a.draft.settings() {
+		if isConnection(name) {
+			draft[name] = v
+		}
+	}
+	c.steps, c.testing, c.result, c.failed = nil, true, "", false
+	return a.jobs.stream(func(ctx context.Context, tell func(event)) {
+		_, err := a.eng.TestConnection(ctx, draft, func(s engine.Step) { tell(stepEvent{s}) })
+		tell(testedEvent{draft, err})
+	}), ""
+}
+
+// stepEvent is one step of the test.
+type stepEvent struct{ step engine.Step }
+
+func (e stepEvent) apply(a *app) tea.Cmd {
+	a.connection.steps = append(a.connection.steps, e.step)
+	return nil
+}
+
+// testedEvent ends the test.
+type testedEvent struct {
+	draft map[string]string
+	err   error
+}
+
+func (e testedEvent) apply(a *app) tea.Cmd {
+	c := &a.connection
+	c.testing = false
+	if e.err == nil {
+		for _, s := range c.steps {
+			if s.Err != nil {
+				e.err = s.Err
+				break
+			}
+		}
+	}
+	if e.err != nil {
+		c.failed, c.result = true, "FAILED"
+		if len(c.steps) > 0 && c.steps[len(c.steps)-1].Err != nil {
+			c.result = ""
+		}
+		a.fail("connect", e.err)
+		return nil
+	}
+	c.result, c.tested = "test ok", e.draft
+	if len(e.draft) > 0 {
+		a.say(good, "Test ok: shop and CRM answer. s saves the connection.")
+	} else {
+		a.say(good, "Test ok: shop and CRM answer.")
+	}
+	return nil
+}
+
+// untested says whether connection values of a draft were changed after the last good test.
+func (c *connection) untested(d *draft) bool {
+	for name, v := range d.settings() {
+		if tested, ok := c.tested[name]; isConnection(name) && (!ok || tested != v) {
+			return true
+		}
+	}
+	return false
+}
+
+func isConnection(setting string) bool {
+	return slices.Contains(seldomRows, setting) || slices.ContainsFunc(connectionRows, func(r struct{ group, title, help, setting string }) bool { return r.setting == setting })
+}

@@ -1,0 +1,126 @@
+package console
+
+import (
+	"fmt"
+	"strings"
+)
+
+// fits says whether the window is large enough.
+func (a *app) fits() bool { return a.w >= minWidth && a.h >= minHeight }
+
+// free says that nothing lies over the screen: what a person waits for may open then. A question that opens over
+// something being typed could take a letter for its answer.
+func (a *app) free() bool { return a.dlg == nil && a.ed == nil && a.find == nil }
+
+func (a *app) bodyHeight() int { return max(1, a.h-fixedRows) }
+
+// listWidth is the width of the list: all of it, or what the detail pane leaves.
+func (a *app) listWidth() int {
+	if a.w < paneWidth {
+		return a.w
+	}
+	return max(fullWidth, a.w*55/100)
+}
+
+// View draws the screen: tabs, rule, body, rule, message, keys, always in the same rows.
+func (a *app) View() string {
+	if a.w == 0 {
+		return ""
+	}
+	if !a.fits() {
+		return cut(fmt.Sprintf("cartiger needs %dx%d, this is %dx%d. q quits.", minWidth, minHeight, a.w, a.h), a.w)
+	}
+	h := a.bodyHeight()
+	body, above, below := a.body(h)
+	for len(body) < h {
+		body = append(body, "")
+	}
+	lines := append([]string{a.tabs(), a.th.rule(a.w, more(above, "above"))}, body[:h]...)
+	lines = append(lines, a.th.rule(a.w, more(below, "below")), a.message(), keyBar(a.place(), a.w).draw(&a.th, a.w))
+	return strings.Join(lines, "\n")
+}
+
+func more(n int, where string) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d more %s", n, where)
+}
+
+func (a *app) body(h int) (lines []string, above, below int) {
+	if a.dlg != nil {
+		return a.dlg.view(a, h)
+	}
+	s := a.screen()
+	lw := a.listWidth()
+	lines, above, below = s.list().view(&a.th, s.rows(a, lw), lw, h)
+	if a.w < paneWidth {
+		return lines, above, below
+	}
+	const gap = 3
+	pw := a.w - lw - gap
+	for i, r := range layout(s.pane(a), pw) {
+		if i >= h {
+			break
+		}
+		for len(lines) <= i {
+			lines = append(lines, "")
+		}
+		fill := strings.Repeat(" ", max(0, lw+gap-width(lines[i])))
+		if side := r.line.draw(&a.th, pw); side != "" {
+			lines[i] += fill + side
+		}
+	}
+	return lines, above, below
+}
+
+// tabs is the first row. The tab in view stands in brackets; one with unsaved changes has a star.
+func (a *app) tabs() string {
+	names := []struct {
+		on          place
+		full, short string
+	}{
+		{onDetails, "1 Details", "1 Details"},
+		{onConnection, "2 Connection", "2 Connect"},
+		{onConfiguration, "3 Configuration", "3 Config"},
+		{onExport, "4 Export", "4 Export"},
+		{onActivity, "a Activity", "a Activity"},
+	}
+	l := line{{" ", plain}}
+	if a.w >= fullWidth {
+		l = line{{" cartiger ", strong}}
+	}
+	for _, n := range names {
+		name := n.full
+		if a.w < fullWidth {
+			name = n.short
+		}
+		star := " "
+		if n.on != onActivity && a.draft.count(n.on) > 0 {
+			star = "*"
+		}
+		switch {
+		case n.on == a.at:
+			l = l.and(span{"[" + name, accent}, span{strings.TrimSpace(star), warn}, span{"]", accent}, span{strings.Repeat(" ", 1-len(strings.TrimSpace(star))), plain})
+		default:
+			l = l.and(span{" " + name, plain}, span{star, warn}, span{" ", plain})
+		}
+	}
+	return l.draw(&a.th, a.w)
+}
+
+// message is the row above the keys: an answer to the last key, else what the person is doing, else a hint.
+func (a *app) message() string {
+	n := a.note
+	switch {
+	case n.text != "":
+	case a.dlg != nil:
+	case a.find != nil:
+		return line{{" find: ", plain}}.and(a.find.field(&a.th, 30)...).and(span{"  enter keeps it, esc drops it", faint}).draw(&a.th, a.w)
+	case a.ed != nil:
+		n = note{plain, a.ed.hint}
+	default:
+		n = a.screen().hint(a)
+	}
+	return line{{" ", plain}, {n.text, n.tone}}.draw(&a.th, a.w)
+}
