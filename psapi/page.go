@@ -147,8 +147,8 @@ func (c *Client) isolate(ctx context.Context, s shape, q Query, display []string
 	}
 	inRow := 0
 	var found window
-	for half := range slices.Chunk(ids, max(1, (len(ids)+1)/2)) {
-		part, err := c.byIDs(ctx, s, Query{Fields: q.Fields}, display, half, &inRow)
+	for list := range slices.Chunk(ids, max(1, (len(ids)+1)/2)) {
+		part, err := c.half(ctx, s, Query{Fields: q.Fields}, display, list, &inRow)
 		if err != nil {
 			return window{}, err
 		}
@@ -199,14 +199,24 @@ func (c *Client) byIDs(ctx context.Context, s shape, q Query, display []string, 
 		return window{bad: []BadRecord{{Resource: s.name, ID: ids[0], Reason: f.problem.Message}}}, nil
 	}
 	var w window
-	for half := range slices.Chunk(ids, (len(ids)+1)/2) {
-		part, err := c.byIDs(ctx, s, q, display, half, inRow)
+	for list := range slices.Chunk(ids, (len(ids)+1)/2) {
+		part, err := c.half(ctx, s, q, display, list, inRow)
 		if err != nil {
 			return window{}, err
 		}
 		w.add(part)
 	}
 	return w, nil
+}
+
+// half is byIDs for a part of a list, and does not believe that none of it exists: nobody would notice the hole that an
+// SQL error leaves in the whole (wire/prestashop.md 3).
+func (c *Client) half(ctx context.Context, s shape, q Query, display []string, ids []int64, inRow *int) (window, error) {
+	w, err := c.byIDs(ctx, s, q, display, ids, inRow)
+	if err == nil && len(w.rows)+len(w.bad) == 0 {
+		w, err = c.byIDs(ctx, s, q, display, ids, inRow)
+	}
+	return w, err
 }
 
 // printsOthers tells an object that cannot be printed from a shop that fails altogether: a minimal list, of this

@@ -540,6 +540,21 @@ func TestAnEmptyListIsNotBelievedWhereRowsWereToBeExpected(t *testing.T) {
 	}
 }
 
+// A page that cannot be read at once is read in halves. What an SQL error swallows of one half is not taken for deleted.
+func TestAHalfOfAListIsNotBelievedToBeGone(t *testing.T) {
+	b := open(t, psapitest.Options{})
+	b.spoil(t, "truncate:op=addresses,nth=1", "sql-empty:op=addresses,nth=2", "sql-empty:op=addresses,nth=3")
+	var ids []int64
+	for _, row := range b.Records("addresses")[:2] {
+		id, _ := strconv.ParseInt(row["id"], 10, 64)
+		ids = append(ids, id)
+	}
+	page, err := b.client.Addresses(t.Context(), psapi.Query{IDs: ids})
+	if err != nil || len(page.Items) != 2 || len(page.Bad) != 0 {
+		t.Errorf("got %d addresses, %d bad, %v", len(page.Items), len(page.Bad), err)
+	}
+}
+
 func TestTheNewestIDIsTheMarkToStartFrom(t *testing.T) {
 	b := open(t, psapitest.Options{HideErrors: true})
 	b.spoil(t, "sql-empty:op=orders,times=1")
