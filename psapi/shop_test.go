@@ -543,7 +543,7 @@ func TestAnEmptyListIsNotBelievedWhereRowsWereToBeExpected(t *testing.T) {
 // A page that cannot be read at once is read in halves. What an SQL error swallows of one half is not taken for deleted.
 func TestAHalfOfAListIsNotBelievedToBeGone(t *testing.T) {
 	b := open(t, psapitest.Options{})
-	b.spoil(t, "truncate:op=addresses,nth=1", "sql-empty:op=addresses,nth=2", "sql-empty:op=addresses,nth=3")
+	b.spoil(t, "empty500:op=addresses,nth=1", "sql-empty:op=addresses,nth=2", "sql-empty:op=addresses,nth=3")
 	var ids []int64
 	for _, row := range b.Records("addresses")[:2] {
 		id, _ := strconv.ParseInt(row["id"], 10, 64)
