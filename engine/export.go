@@ -594,14 +594,16 @@ func firstCustomers(people []Person, limit int) []Person {
 	return people
 }
 
+// unreadableEntities are the resources whose rows are records of their own.
+var unreadableEntities = map[string]store.Entity{"customers": store.Customer, "products": store.Product, "orders": store.Order}
+
 // reportBad lists the shop's unreadable records as failed, so that a person sees them.
 func (w *work) reportBad(ctx context.Context, bad []psapi.BadRecord) error {
-	entities := map[string]store.Entity{"customers": store.Customer, "products": store.Product, "orders": store.Order}
 	var done store.Completion
 	for _, b := range bad {
-		text := fmt.Sprintf("the shop prints %s %d in a form nobody can read: %s", b.Resource, b.ID, b.Reason)
+		text := unreadableWords(b)
 		done.Entries = append(done.Entries, store.Entry{Level: "warning", Run: w.run.ID, Message: text})
-		if entity, ok := entities[b.Resource]; ok {
+		if entity, ok := unreadableEntities[b.Resource]; ok {
 			done.Outcomes = append(done.Outcomes, store.Outcome{Entity: entity, ShopID: b.ID, State: store.Failed, Reason: "unreadable", Detail: text, Label: fmt.Sprintf("%s %d", entity, b.ID), Run: w.run.ID})
 		}
 	}

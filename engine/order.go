@@ -29,6 +29,8 @@ type ShopOrder struct {
 	TaxExcluded       bool           // how the shop rounded for the buyer's group
 	State             psapi.OrderState
 	Code              string // ISO 4217
+	// Unreadable says which line, customer or address of the order the shop cannot print; "" = none. Such an order waits.
+	Unreadable string
 }
 
 // Place is an address with the names of its country and province. A physically deleted address is empty.

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -114,6 +115,13 @@ func (w *work) carryGroup(ctx context.Context, whole []ShopOrder, a *atlas, carr
 	} else if err != nil {
 		return err
 	}
+	var chains []Chain
+	whole = slices.DeleteFunc(whole, func(o ShopOrder) bool {
+		if o.Unreadable != "" {
+			chains = append(chains, hold(Chain{Entity: store.Order, ShopID: o.ID, Label: o.label()}, "unreadable", o.Unreadable))
+		}
+		return o.Unreadable != ""
+	})
 	fresh := make([]ShopOrder, 0, len(whole))
 	for _, o := range whole {
 		if _, registered := linked[o.ID][SalesOrder]; !registered {
@@ -131,7 +139,6 @@ func (w *work) carryGroup(ctx context.Context, whole []ShopOrder, a *atlas, carr
 	if err := w.relieve(ctx, whole, products, carry); err != nil {
 		return err
 	}
-	var chains []Chain
 	var alone []plannable
 	for _, o := range whole {
 		t := OrderTerms{
@@ -293,22 +300,45 @@ func (w *work) completeOrders(ctx context.Context, orders []psapi.Order, a *atla
 		customerIDs = append(customerIDs, o.Customer)
 		addressIDs = append(addressIDs, o.AddressInvoice, o.AddressDelivery)
 	}
-	details, err := byOwner(ctx, w, "order_details", w.shop.OrderDetails, ids, func(d psapi.OrderDetail) int64 { return d.Order })
+	var bad []psapi.BadRecord
+	readDetails := noting(&bad, w.shop.OrderDetails)
+	details, err := byOwner(ctx, w, "order_details", readDetails, ids, func(d psapi.OrderDetail) int64 { return d.Order })
 	if err != nil {
 		return nil, err
 	}
+	unreadable := map[int64]string{} // by order
+	if len(bad) > 0 {
+		// Nobody can read whose line it is: the orders are asked for it one by one.
+		for _, id := range ids {
+			bad = nil
+			if _, err := byOwner(ctx, w, "order_details", readDetails, []int64{id}, func(d psapi.OrderDetail) int64 { return d.Order }); err != nil {
+				return nil, err
+			}
+			if len(bad) > 0 {
+				unreadable[id] = unreadableWords(bad[0])
+			}
+		}
+	}
+	bad = nil
 	discounted := idsOf(orders, func(o psapi.Order) bool { return !o.TotalDiscounts.IsZero() })
 	discounts, err := byOwner(ctx, w, "", w.shop.OrderDiscounts, discounted, func(d psapi.OrderDiscount) int64 { return d.Order })
 	if err != nil {
 		return nil, err
 	}
-	customers, err := byID(ctx, w, "customers", w.shop.Customers, customerIDs, func(c psapi.Customer) int64 { return c.ID })
+	customers, err := byID(ctx, w, "customers", noting(&bad, w.shop.Customers), customerIDs, func(c psapi.Customer) int64 { return c.ID })
 	if err != nil {
 		return nil, err
 	}
-	addresses, err := byID(ctx, w, "addresses", w.shop.Addresses, addressIDs, func(a psapi.Address) int64 { return a.ID })
+	addresses, err := byID(ctx, w, "addresses", noting(&bad, w.shop.Addresses), addressIDs, func(a psapi.Address) int64 { return a.ID })
 	if err != nil {
 		return nil, err
+	}
+	for _, b := range bad {
+		for _, o := range orders {
+			if b.Resource == "customers" && b.ID == o.Customer || b.Resource == "addresses" && (b.ID == o.AddressInvoice || b.ID == o.AddressDelivery) {
+				unreadable[o.ID] = unreadableWords(b)
+			}
+		}
 	}
 	place := func(id int64) Place {
 		at := addresses[id]
@@ -320,7 +350,7 @@ func (w *work) completeOrders(ctx context.Context, orders []psapi.Order, a *atla
 		buyer := customers[o.Customer]
 		out[i] = ShopOrder{
 			Order: o, Details: details[o.ID], Discounts: discounts[o.ID], Buyer: buyer, TaxExcluded: a.shop.Excluded[buyer.DefaultGroup],
-			State: a.state(o.CurrentState), Code: currency.ISOCode,
+			State: a.state(o.CurrentState), Code: currency.ISOCode, Unreadable: unreadable[o.ID],
 			Billing: place(o.AddressInvoice), Shipping: place(firstID(o.AddressDelivery, o.AddressInvoice)),
 		}
 	}
@@ -382,6 +412,20 @@ func doubting[T any](w *work, table string, read func(context.Context, psapi.Que
 		}
 		return page, err
 	}
+}
+
+// noting collects what the shop cannot print besides what is read: it is there, and must not be taken for gone.
+func noting[T any](bad *[]psapi.BadRecord, read func(context.Context, psapi.Query) (psapi.Page[T], error)) func(context.Context, psapi.Query) (psapi.Page[T], error) {
+	return func(ctx context.Context, q psapi.Query) (psapi.Page[T], error) {
+		page, err := read(ctx, q)
+		*bad = append(*bad, page.Bad...)
+		return page, err
+	}
+}
+
+// unreadableWords say what the shop cannot print and what to do.
+func unreadableWords(b psapi.BadRecord) string {
+	return fmt.Sprintf("the shop prints %s %d in a form nobody can read: %s. Correct it in the shop, then retry", b.Resource, b.ID, b.Reason)
 }
 
 // byID reads rows by their ids; those that are gone from the shop are missing from the answer. table is as

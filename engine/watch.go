@@ -495,18 +495,19 @@ func (w *work) carryAgain(ctx context.Context, outcomes []store.Outcome) error {
 	for _, o := range outcomes {
 		ids[o.Entity] = append(ids[o.Entity], o.ShopID)
 	}
-	products, err := byID(ctx, w, "", w.shop.Products, ids[store.Product], func(p psapi.Product) int64 { return p.ID })
+	var bad []psapi.BadRecord
+	products, err := byID(ctx, w, "", noting(&bad, w.shop.Products), ids[store.Product], func(p psapi.Product) int64 { return p.ID })
 	if err != nil {
 		return err
 	}
 	if err := w.carryProducts(ctx, byShopID(products), false); err != nil {
 		return err
 	}
-	customers, err := byID(ctx, w, "customers", w.shop.Customers, ids[store.Customer], func(c psapi.Customer) int64 { return c.ID })
+	customers, err := byID(ctx, w, "customers", noting(&bad, w.shop.Customers), ids[store.Customer], func(c psapi.Customer) int64 { return c.ID })
 	if err != nil {
 		return err
 	}
-	orders, err := byID(ctx, w, "orders", w.shop.Orders, ids[store.Order], func(o psapi.Order) int64 { return o.ID })
+	orders, err := byID(ctx, w, "orders", noting(&bad, w.shop.Orders), ids[store.Order], func(o psapi.Order) int64 { return o.ID })
 	if err != nil {
 		return err
 	}
@@ -526,7 +527,8 @@ func (w *work) carryAgain(ctx context.Context, outcomes []store.Outcome) error {
 		_, product := products[o.ShopID]
 		_, customer := customers[o.ShopID]
 		_, order := orders[o.ShopID]
-		return o.Entity == store.Product && product || o.Entity == store.Customer && customer || o.Entity == store.Order && order
+		return o.Entity == store.Product && product || o.Entity == store.Customer && customer || o.Entity == store.Order && order ||
+			slices.ContainsFunc(bad, func(b psapi.BadRecord) bool { return unreadableEntities[b.Resource] == o.Entity && b.ID == o.ShopID })
 	})
 }
 
