@@ -38,7 +38,7 @@ func (e *Engine) Status(ctx context.Context) (Status, error) {
 	}
 	if missing := settings.Missing(); len(missing) > 0 {
 		s, err := e.StoredStatus(ctx)
-		s.Checks = []Check{setupCheck(missing)}
+		s.At, s.Checks = e.opts.Now(), []Check{setupCheck(missing)}
 		return s, err
 	}
 	s, err := e.status(ctx, settings, e.probe(ctx, settings, func(Step) {}))
@@ -59,6 +59,23 @@ func (e *Engine) StoredStatus(ctx context.Context) (Status, error) {
 		if err := json.Unmarshal([]byte(text), &s); err != nil {
 			s = Status{}
 		}
+	}
+	settings, err := e.Settings(ctx)
+	if err != nil {
+		return s, err
+	}
+	lines, err := e.stateCheck(ctx)
+	if err != nil {
+		return s, err
+	}
+	// What nobody has to be asked for is told as it is now.
+	for _, c := range append([]Check{setupCheck(settings.Missing())}, lines...) {
+		i := slices.IndexFunc(s.Checks, func(old Check) bool { return old.ID == c.ID })
+		if i < 0 {
+			s.Checks = append(s.Checks, c)
+			continue
+		}
+		s.Checks[i] = c
 	}
 	s.Entities, err = e.entities(ctx)
 	return s, err

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"cartiger/problem"
 )
@@ -115,6 +116,21 @@ func checkWorkers(v string) string {
 	return ""
 }
 
+func checkOwner(v string) string {
+	if v != "" && !recordID.MatchString(v) {
+		return "is not an id such as 19x5"
+	}
+	return ""
+}
+
+// checkName: vtiger's account names have 100 characters at most.
+func checkName(v string) string {
+	if n := utf8.RuneCountInString(v); n == 0 || n > 100 || strings.TrimSpace(v) != v {
+		return "is no name"
+	}
+	return ""
+}
+
 func checkInterval(v string) string {
 	if d, err := time.ParseDuration(v); err != nil || d < time.Second || d > 24*time.Hour {
 		return "is not a duration such as 10s or 5m"
@@ -135,13 +151,13 @@ func SettingsList() []Setting {
 		{Name: CRMUser, Env: "CARTIGER_CRM_USER", Meaning: "CRM user whose rights the connector has"},
 		{Name: CRMKey, Env: "CARTIGER_CRM_KEY", Secret: true, Meaning: "access key of that user (My Preferences, User Advanced Options)"},
 		{Name: CRMCA, Env: "CARTIGER_CRM_CA_FILE", Meaning: "file with the certificate authority the CRM's certificate hangs on"},
-		{Name: CRMOwner, Env: "CARTIGER_CRM_OWNER", Meaning: "owner of new records, an id such as 19x5; empty = the CRM user itself", Rule: "a web service id of a user or group"},
+		{Name: CRMOwner, Env: "CARTIGER_CRM_OWNER", Meaning: "owner of new records, an id such as 19x5; empty = the CRM user itself", Rule: "a web service id of a user or group, such as 19x5", check: checkOwner},
 		{Name: CRMWorkers, Env: "CARTIGER_CRM_WORKERS", Default: "0", Meaning: "CRM sessions that work side by side; 0 adapts to what the CRM's answers show", Rule: "0 to 16", check: checkWorkers},
 		{Name: CreateAccount, Env: "CARTIGER_CREATE_ACCOUNT", Default: "on", Choices: onOff, Meaning: "create an Account when an order is placed; off: orders hang on the shared Account"},
 		{Name: CreatePotential, Env: "CARTIGER_CREATE_POTENTIAL", Default: "on", Choices: onOff, Meaning: "create a Potential when an order is placed"},
 		{Name: OrderPrefix, Env: "CARTIGER_ORDER_PREFIX", Default: "Bon de commande no", Meaning: "text before the shop's order number in the SalesOrder's subject", Rule: PrefixRule, check: checkPrefix},
 		{Name: PotentialPrefix, Env: "CARTIGER_POTENTIAL_PREFIX", Default: "Commande boutique no", Meaning: "text before the shop's order number in the Potential's name", Rule: PrefixRule, check: checkPrefix},
-		{Name: SharedAccount, Env: "CARTIGER_SHARED_ACCOUNT", Default: "Prestashop", Meaning: "Account that orders hang on when Create Account is off and the Contact has none"},
+		{Name: SharedAccount, Env: "CARTIGER_SHARED_ACCOUNT", Default: "Prestashop", Meaning: "Account that orders hang on when Create Account is off and the Contact has none", Rule: "a name of 1 to 100 characters", check: checkName},
 		{Name: OrderKeyField, Env: "CARTIGER_ORDER_KEY_FIELD", Default: "customerno", Choices: []string{"customerno", "vtiger_purchaseorder"}, Meaning: "SalesOrder and Invoice field that carries the shop's key of the order"},
 		{Name: MissingProduct, Env: "CARTIGER_MISSING_PRODUCT", Default: "create", Choices: []string{"create", "hold"}, Meaning: "what an order does whose product the CRM lacks"},
 		{Name: PromotedLead, Env: "CARTIGER_PROMOTED_LEAD", Default: "keep", Choices: []string{"keep", "recycle"}, Meaning: "what becomes of a Lead whose customer became a Contact where the CRM cannot convert"},

@@ -8,6 +8,7 @@ import (
 	"cartiger/problem"
 	"cartiger/psapi"
 	"cartiger/store"
+	"cartiger/vtigerws"
 )
 
 // defaultStatus are the statuses that a shop state maps to unless a person said otherwise (rules.md 4): by the ids of
@@ -47,7 +48,8 @@ func statusOf(s psapi.OrderState, maps []store.StateMap, names string) (order, i
 	return order, invoice
 }
 
-// States is the mapping of the shop's order states to the CRM's statuses.
+// States is the mapping of the shop's order states to the CRM's statuses, those of invoices as the CRM's list has them
+// while the CRM can be asked.
 func (e *Engine) States(ctx context.Context) ([]StateRow, error) {
 	settings, err := e.Settings(ctx)
 	if err != nil {
@@ -68,10 +70,16 @@ func (e *Engine) States(ctx context.Context) ([]StateRow, error) {
 	if err != nil {
 		return nil, err
 	}
+	var bills vtigerws.Module
+	if _, crm, err := e.dialCRMOnly(ctx); err == nil {
+		if m, err := crm.Describe(ctx, Invoice); err == nil {
+			bills = m
+		}
+	}
 	rows := make([]StateRow, len(page.Items))
 	for i, s := range page.Items {
 		order, invoice := statusOf(s, maps, settings.Get(StatusNames))
-		rows[i] = StateRow{ShopState: s.ID, Name: s.Name, SOStatus: order, InvoiceStatus: invoice, Invoice: s.Invoice, By: "default"}
+		rows[i] = StateRow{ShopState: s.ID, Name: s.Name, SOStatus: order, InvoiceStatus: listed(bills, invoice), Invoice: s.Invoice, By: "default"}
 		if slices.ContainsFunc(maps, func(m store.StateMap) bool { return m.ShopState == s.ID }) {
 			rows[i].By = "hand"
 		}

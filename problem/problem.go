@@ -47,6 +47,16 @@ func (e *Error) Error() string {
 	return text
 }
 
+// Words gives the problem to people, in one line. A server's code stays, because it can be looked up; ours, which begin
+// with a small letter, are for programs.
+func (e *Error) Words() string {
+	plain := *e
+	if e.Code != "" && e.Code[0] >= 'a' && e.Code[0] <= 'z' {
+		plain.Code = ""
+	}
+	return plain.Error()
+}
+
 // Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.Cause }
 

@@ -74,7 +74,11 @@ func (s *Store) backupTrouble(path string, err error) error {
 			return p
 		}
 	}
-	return (&Store{path: path}).trouble(err)
+	err = (&Store{path: path}).trouble(err)
+	if p, ok := problem.Of(err); ok && p.Code == "read-only" {
+		p.Where, p.Cure = "backup", fmt.Sprintf("name a file in a folder that exists and is writable for this user (ls -ld %s)", quote(filepath.Dir(path)))
+	}
+	return err
 }
 
 // markBackup writes when the copy was made, and takes the lease out of it: nobody is at work in a copy.

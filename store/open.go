@@ -142,6 +142,12 @@ func (s *Store) connect(ctx context.Context) error {
 		return err
 	}
 	if err := s.migrate(ctx); err != nil {
+		// A damaged list of versions looks like a missing one.
+		if _, known := problem.Of(err); !known {
+			if bad := s.Check(ctx); bad != nil {
+				return bad
+			}
+		}
 		return err
 	}
 	var mode string

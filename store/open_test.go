@@ -152,6 +152,15 @@ func TestADamagedFileIsNamedAndRebuildOffered(t *testing.T) {
 		t.Errorf("a backup of the damaged file is left: %v, %v", names, err)
 	}
 
+	// The list of schema versions destroyed: it must not pass for a file without one.
+	data = must[[]byte](t)(os.ReadFile(path))
+	for i := 4096; i < 4*4096; i++ {
+		data[i] = byte(i * 7)
+	}
+	check(t, os.WriteFile(path, data, 0o600))
+	_, err = store.Open(t.Context(), path)
+	wantProblem(t, err, problem.Invalid, "corrupt", path, "cartiger rebuild")
+
 	// The schema itself destroyed: not even opened.
 	for i := 100; i < 4096; i++ {
 		data[i] = 0xff

@@ -23,7 +23,6 @@ func (p *Program) backupCommand() *cobra.Command {
 read it. To restore: end every Cartiger, remove state.db, state.db-wal and state.db-shm, copy the backup to state.db.
 The links are then compared with the CRM before anything is written.`,
 		Example: "  cartiger backup /var/backups/cartiger-$(date +%F).db",
-		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.with(cmd.Context(), func(ctx context.Context, e *engine.Engine) error {
 				if err := e.Store().Backup(ctx, args[0]); err != nil {
@@ -52,7 +51,6 @@ func (p *Program) forgetCommand() *cobra.Command {
 stay as they are, and so do the links of the customer's orders. A customer that is still in the shop comes back with
 the next change there, and is matched by e-mail. This cannot be undone.`,
 		Example: "  cartiger forget anna@example.test",
-		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			email := strings.TrimSpace(args[0])
 			if !strings.Contains(email, "@") {

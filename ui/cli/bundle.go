@@ -30,7 +30,6 @@ func (p *Program) bundleCommand() *cobra.Command {
 writes and the log. Keys, URLs, user names, e-mail addresses, names and everything else that a record holds stay out:
 records are named by their shop id, and of what was sent only the names of the fields are told.`,
 		Example: "  cartiger support-bundle cartiger-support.zip",
-		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.with(cmd.Context(), func(ctx context.Context, e *engine.Engine) error {
 				names, err := p.writeBundle(ctx, e, args[0])
@@ -60,7 +59,7 @@ func (p *Program) writeBundle(ctx context.Context, e *engine.Engine, path string
 		return nil, misuse{&problem.Error{Kind: problem.Conflict, Where: "support-bundle", Field: "file", Message: path + " exists already", Cure: "Name a new file."}}
 	}
 	if err != nil {
-		return nil, err
+		return nil, misuse{&problem.Error{Kind: problem.Invalid, Where: "support-bundle", Field: "file", Message: err.Error(), Cure: "Name a file in a folder that exists and that you may write in.", Cause: err}}
 	}
 	defer func() {
 		if closeErr := file.Close(); err == nil {

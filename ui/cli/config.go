@@ -35,12 +35,10 @@ func (p *Program) configCommand() *cobra.Command {
 		Short:   "Read and change settings",
 		Long:    "Read and change settings. A CARTIGER_* variable in the environment wins over what is saved. Keys are never shown.",
 		Example: "  cartiger config list\n  cartiger config set order.create-potential off",
-		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return needsSubcommand(cmd) },
 	}
 	get := &cobra.Command{
 		Use: "get NAME", Short: "Print one setting; for a key only whether it is set",
-		Example: "  cartiger config get order.prefix", Args: cobra.ExactArgs(1), ValidArgsFunction: completeSettings,
+		Example: "  cartiger config get order.prefix", ValidArgsFunction: completeSettings,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.with(cmd.Context(), func(ctx context.Context, e *engine.Engine) error {
 				lines, err := p.settings(ctx, e, args[0])
@@ -57,7 +55,7 @@ func (p *Program) configCommand() *cobra.Command {
 	}
 	list := &cobra.Command{
 		Use: "list", Short: "Print all settings, where each comes from and what it means",
-		Example: "  cartiger config list\n  cartiger config list --json", Args: cobra.NoArgs,
+		Example: "  cartiger config list\n  cartiger config list --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.with(cmd.Context(), func(ctx context.Context, e *engine.Engine) error {
 				lines, err := p.settings(ctx, e, "")
@@ -82,7 +80,7 @@ func (p *Program) configCommand() *cobra.Command {
 		Example: `  cartiger config set order.prefix "Order "
   cartiger config set order.create-account=off watch.interval=30s
   cartiger config set crm.key < /run/secrets/crm`,
-		Args: cobra.MinimumNArgs(1), ValidArgsFunction: completeSettings,
+		ValidArgsFunction: completeSettings,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.with(cmd.Context(), func(ctx context.Context, e *engine.Engine) error {
 				values, err := p.assignments(ctx, args)
@@ -95,7 +93,7 @@ func (p *Program) configCommand() *cobra.Command {
 	}
 	unset := &cobra.Command{
 		Use: "unset NAME ...", Short: "Take settings back to their defaults",
-		Example: "  cartiger config unset order.prefix", Args: cobra.MinimumNArgs(1), ValidArgsFunction: completeSettings,
+		Example: "  cartiger config unset order.prefix", ValidArgsFunction: completeSettings,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for _, name := range args {
 				if _, known := engine.FindSetting(name); !known {
@@ -109,14 +107,6 @@ func (p *Program) configCommand() *cobra.Command {
 	}
 	c.AddCommand(get, list, set, unset)
 	return c
-}
-
-func completeSettings(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	var names []string
-	for _, s := range engine.SettingsList() {
-		names = append(names, s.Name+"\t"+s.Meaning)
-	}
-	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
 func noSetting(name string) error {
@@ -169,8 +159,11 @@ func (l settingLine) shown() string {
 func (p *Program) assignments(ctx context.Context, args []string) (map[string]string, error) {
 	values := map[string]string{}
 	if len(args) == 2 && !strings.Contains(args[0], "=") {
-		args = []string{args[0] + "=" + args[1]}
+		if _, another := engine.FindSetting(args[1]); !another {
+			args = []string{args[0] + "=" + args[1]}
+		}
 	}
+	ask := asker{p: p, in: bufio.NewReader(p.In)}
 	for _, arg := range args {
 		name, value, assigned := strings.Cut(arg, "=")
 		setting, known := engine.FindSetting(name)
@@ -183,29 +176,18 @@ func (p *Program) assignments(ctx context.Context, args []string) (map[string]st
 				Cure: fmt.Sprintf("`cartiger config set %s` asks for it, or reads it from stdin. Consider the one just typed as known to others.", name),
 			}}
 		case setting.Secret:
-			v, err := asker{p: p, in: bufio.NewReader(p.In)}.value(ctx, name, "", setting)
+			v, err := ask.value(ctx, name, "", setting)
 			if errors.Is(err, io.EOF) {
-				return nil, misuse{errors.New("no key on stdin")}
+				return nil, misuse{&problem.Error{Kind: problem.Invalid, Where: name, Field: name, Message: "no key on stdin", Cure: "Write it there, one line."}}
 			}
 			if err != nil {
 				return nil, err
 			}
 			value = v
 		case !assigned:
-			return nil, misuse{fmt.Errorf("no value for %s", name)}
+			return nil, misuse{&problem.Error{Kind: problem.Invalid, Where: name, Field: name, Message: "no value is given", Cure: fmt.Sprintf("`cartiger config set %s VALUE`; `cartiger config unset %s` goes back to the default.", name, name)}}
 		}
 		values[name] = value
 	}
 	return values, nil
-}
-
-// needsSubcommand is what a command answers that only groups others.
-func needsSubcommand(cmd *cobra.Command) error {
-	var names []string
-	for _, c := range cmd.Commands() {
-		if c.IsAvailableCommand() {
-			names = append(names, c.Name())
-		}
-	}
-	return misuse{fmt.Errorf("%s needs one of: %s", cmd.CommandPath(), strings.Join(names, ", "))}
 }

@@ -49,7 +49,6 @@ The first time, the currencies are linked automatically.`,
   printf '%s\n' "$CRM_KEY" "$SHOP_KEY" | cartiger connect --crm-url https://crm.example.test/ \
       --crm-user admin --shop-url https://shop.example.test/
   CARTIGER_CRM_KEY_FILE=/run/secrets/crm cartiger connect --no-input`,
-		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.with(cmd.Context(), func(ctx context.Context, e *engine.Engine) error {
 				flags := map[string]string{}
@@ -227,18 +226,22 @@ type connected struct {
 // join tests a connection, saves it, and links the currencies the first time.
 func (p *Program) join(ctx context.Context, e *engine.Engine, draft map[string]string) (connected, error) {
 	done := connected{Currencies: []engine.CurrencyStep{}}
-	s, err := e.TestConnection(ctx, draft, p.tellStep)
+	var failed []error
+	s, err := e.TestConnection(ctx, draft, func(step engine.Step) {
+		p.tellStep(step)
+		failed = append(failed, step.Err)
+	})
 	if err == nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
 	if err != nil {
 		return done, typed(err)
 	}
-	done.statusDocument = statusDocument{s, s.Worst()}
+	done.statusDocument = documentOf(s)
 	if err := judge(s.Checks); err != nil {
 		var code ended
 		if errors.As(err, &code) && code == exitConnect {
-			return done, refused(s)
+			return done, refused(s, failed)
 		}
 	}
 	if err := e.Save(ctx, draft); err != nil {
@@ -247,43 +250,61 @@ func (p *Program) join(ctx context.Context, e *engine.Engine, draft map[string]s
 	done.Saved = true
 	if !p.json {
 		p.note("Connected and saved in %s.", text.Clean(e.Store().Path()))
-		for _, c := range s.Checks {
-			if c.Level != engine.OK {
-				p.note("  %s %s: %s", levelWord[c.Level], c.Title, text.Clean(c.Text))
-			}
+	}
+	linked, err := p.linkFirst(ctx, e, &done)
+	if err != nil || p.json {
+		return done, err
+	}
+	for _, c := range s.Checks {
+		if c.Level != engine.OK && !(linked && c.ID == "currencies" && c.Level == engine.Warning) {
+			p.note("  %s %s: %s", levelWord[c.Level], c.Title, text.Clean(c.Text))
 		}
 	}
+	return done, nil
+}
+
+// linkFirst links the currencies where none is linked yet, and says whether that has changed what the checks found.
+func (p *Program) linkFirst(ctx context.Context, e *engine.Engine, done *connected) (bool, error) {
 	links, err := e.Store().CurrencyLinks(ctx)
 	if err != nil || len(links) > 0 {
-		return done, err
+		return false, err
 	}
 	steps, err := e.LinkCurrencies(ctx)
 	done.Currencies = append(done.Currencies, steps...)
 	if err != nil {
 		// The connection stands; what is wrong with the currencies is a line of the status as well.
-		p.note("Currencies are not all linked: %s", text.Clean(err.Error()))
-		if trouble, ok := problem.Of(err); ok {
-			p.note("  %s", text.Clean(trouble.Cure))
-		}
+		c := complaintOf(err)
+		p.note("Currencies are not all linked: %s\n  %s", text.Clean(c.Message), text.Clean(c.Cure))
 	}
 	if !p.json {
 		for _, step := range steps {
 			p.note("  currency: %s", text.Clean(step.Text))
 		}
 	}
-	return done, nil
+	return err == nil, nil
 }
 
 // refused is the failed connection as an error with its diagnosis and cure; the shop's when both failed comes second.
-func refused(s engine.Status) error {
+func refused(s engine.Status, failed []error) error {
+	refusal := &problem.Error{Kind: problem.Unavailable, Where: "connect"}
 	var messages, cures []string
 	for _, c := range s.Checks {
-		if c.Level == engine.Failure && (c.ID == "crm" || c.ID == "shop") {
-			messages = append(messages, c.Title+": "+c.Text)
-			cures = append(cures, c.Cure)
+		if c.Level != engine.Failure || c.ID != "crm" && c.ID != "shop" {
+			continue
+		}
+		messages = append(messages, c.Title+": "+c.Text)
+		cures = append(cures, c.Cure)
+		for _, err := range failed {
+			trouble, ok := problem.Of(err)
+			if !ok || trouble.Message != c.Text || refusal.Code != "" {
+				continue
+			}
+			refusal.Code, refusal.Field = trouble.Code, trouble.Field
+			if trouble.Kind == problem.Unauthorised {
+				refusal.Kind = trouble.Kind
+			}
 		}
 	}
-	return &problem.Error{
-		Kind: problem.Unavailable, Where: "connect", Message: "nothing was saved; " + strings.Join(messages, "; "), Cure: strings.Join(cures, " "),
-	}
+	refusal.Message, refusal.Cure = "nothing was saved; "+strings.Join(messages, "; "), strings.Join(cures, " ")
+	return refusal
 }

@@ -45,26 +45,24 @@ func (p *Program) currenciesCommand() *cobra.Command {
 		Short:   "Link the CRM's currencies to the shop's",
 		Long:    "An order is written in its own currency, so the shop's currencies must be linked to the CRM's. Orders in an unlinked one are held.",
 		Example: "  cartiger currencies list\n  cartiger currencies auto\n  cartiger currencies link CHF CHF",
-		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return needsSubcommand(cmd) },
 	}
 	list := &cobra.Command{
-		Use: "list", Short: "Print the currency table", Example: "  cartiger currencies list --json", Args: cobra.NoArgs,
+		Use: "list", Short: "Print the currency table", Example: "  cartiger currencies list --json",
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.with(cmd.Context(), p.listCurrencies) },
 	}
 	var dry bool
 	auto := &cobra.Command{
 		Use: "auto", Short: "Link by ISO code; create or activate in the CRM what is missing there",
 		Long:    "Link by ISO 4217 code. Shop currencies that the CRM lacks are created there, inactive ones activated. Links made by hand stay.",
-		Example: "  cartiger currencies auto --dry-run\n  cartiger currencies auto", Args: cobra.NoArgs,
+		Example: "  cartiger currencies auto --dry-run\n  cartiger currencies auto",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.with(cmd.Context(), func(ctx context.Context, e *engine.Engine) error { return p.linkCurrencies(ctx, e, dry) })
 		},
 	}
 	auto.Flags().BoolVar(&dry, "dry-run", false, "show what would be done, do nothing")
 	link := &cobra.Command{
-		Use: "link CRM-CURRENCY SHOP-CURRENCY", Short: "Link two currencies by hand, by code or id",
-		Example: "  cartiger currencies link USD USD\n  cartiger currencies link 21x3 2", Args: cobra.ExactArgs(2),
+		Use: "link CRM-CURRENCY SHOP-CURRENCY", Short: "Link two currencies by hand, by code or id", ValidArgsFunction: p.suggest(completeCurrencies),
+		Example: "  cartiger currencies link USD USD\n  cartiger currencies link 21x3 2",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.with(cmd.Context(), func(ctx context.Context, e *engine.Engine) error {
 				t, err := e.Currencies(ctx)
@@ -84,8 +82,8 @@ func (p *Program) currenciesCommand() *cobra.Command {
 		},
 	}
 	unlink := &cobra.Command{
-		Use: "unlink CRM-CURRENCY", Short: "Take a link away, by code or id",
-		Example: "  cartiger currencies unlink USD", Args: cobra.ExactArgs(1),
+		Use: "unlink CRM-CURRENCY", Short: "Take a link away, by code or id", ValidArgsFunction: p.suggest(completeCurrencies),
+		Example: "  cartiger currencies unlink USD",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.with(cmd.Context(), func(ctx context.Context, e *engine.Engine) error {
 				t, err := e.Currencies(ctx)

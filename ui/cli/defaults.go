@@ -32,13 +32,11 @@ func (p *Program) defaultsCommand() *cobra.Command {
 		Short:   "Give mandatory CRM fields a value for when the shop has none",
 		Long:    "The CRM refuses a record when a mandatory field is empty. A default is used whenever the shop's value is empty; text fields have --None-- at first.",
 		Example: "  cartiger defaults list\n  cartiger defaults set SalesOrder.bill_street 'no address'",
-		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return needsSubcommand(cmd) },
 	}
 	var needed bool
 	list := &cobra.Command{
 		Use: "list", Short: "Print the mandatory fields, what fills each and its default",
-		Example: "  cartiger defaults list --needed", Args: cobra.NoArgs,
+		Example: "  cartiger defaults list --needed",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.with(cmd.Context(), func(ctx context.Context, e *engine.Engine) error { return p.listDefaults(ctx, e, needed) })
 		},
@@ -46,19 +44,18 @@ func (p *Program) defaultsCommand() *cobra.Command {
 	list.Flags().BoolVar(&needed, "needed", false, "only those that nothing fills and that have no default")
 	var search string
 	set := &cobra.Command{
-		Use: "set MODULE.FIELD [VALUE]", Short: "Set the default of a field",
+		Use: "set MODULE.FIELD [VALUE]", Short: "Set the default of a field", ValidArgsFunction: p.suggest(completeFields),
 		Long: "Set the default of a field: text, a date 2026-12-31, a number, 0 or 1, a value of the list, or a record. A record is given by its id, or found by name with --search.",
 		Example: `  cartiger defaults set Leads.city Paris
   cartiger defaults set Invoice.account_id 3x14
   cartiger defaults set Invoice.account_id --search 'Acme'`,
-		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			module, field, err := splitField(args[0])
 			if err != nil {
 				return err
 			}
 			if (search == "") == (len(args) == 1) {
-				return misuse{fmt.Errorf("give %s a value or --search, one of the two", args[0])}
+				return wrong(cmd, args[0], "give %s a value or --search, one of the two", args[0])
 			}
 			return p.with(cmd.Context(), func(ctx context.Context, e *engine.Engine) error {
 				if search == "" {
@@ -75,8 +72,8 @@ func (p *Program) defaultsCommand() *cobra.Command {
 	}
 	set.Flags().StringVar(&search, "search", "", "of a record: the one with `TEXT` in its name")
 	unset := &cobra.Command{
-		Use: "unset MODULE.FIELD", Short: "Take the default of a field away",
-		Example: "  cartiger defaults unset Leads.city", Args: cobra.ExactArgs(1),
+		Use: "unset MODULE.FIELD", Short: "Take the default of a field away", ValidArgsFunction: p.suggest(completeFields),
+		Example: "  cartiger defaults unset Leads.city",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			module, field, err := splitField(args[0])
 			if err != nil {

@@ -34,7 +34,6 @@ customers and orders, compares every total with the shop's to the cent, and prin
 		Example: `  cartiger demo
   cartiger demo --crm-version 6.4.0 --latency 20ms
   cartiger demo < /dev/null`,
-		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.demo(cmd.Context(), version, latency)
 		},

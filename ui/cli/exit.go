@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"syscall"
@@ -86,6 +85,20 @@ type complaint struct {
 	Exit    int    `json:"exit"`
 }
 
+func complaintOf(err error) complaint {
+	c := complaint{Type: "error", Kind: string(problem.KindOf(err)), Message: err.Error(), Exit: exitCode(err)}
+	if trouble, ok := problem.Of(err); ok {
+		c.Code, c.Field, c.Message, c.Cure = trouble.Code, trouble.Field, trouble.Words(), trouble.Cure
+	}
+	if c.Exit == exitUsage {
+		c.Kind = string(problem.Invalid)
+		if c.Cure == "" {
+			c.Cure = "--help shows what is possible."
+		}
+	}
+	return c
+}
+
 // complain tells a person, or a program, why the command failed and what to do.
 func (p *Program) complain(err error) {
 	var (
@@ -95,19 +108,10 @@ func (p *Program) complain(err error) {
 	if err == nil || errors.As(err, &code) || errors.As(err, &signal) {
 		return // all is said, or whoever sent the signal knows
 	}
-	c := complaint{Type: "error", Kind: string(problem.KindOf(err)), Message: err.Error(), Exit: exitCode(err)}
-	if trouble, ok := problem.Of(err); ok {
-		c.Code, c.Field, c.Message, c.Cure = trouble.Code, trouble.Field, trouble.Error(), trouble.Cure
-	}
-	if c.Exit == exitUsage {
-		c.Kind = string(problem.Invalid)
-		if c.Cure == "" {
-			c.Cure = "--help shows what is possible."
-		}
-	}
+	c := complaintOf(err)
 	if p.json {
-		if line, err := json.Marshal(c); err == nil {
-			_, _ = fmt.Fprintf(p.Err, "%s\n", harmless(line))
+		if line, err := encode(c, ""); err == nil {
+			_, _ = p.Err.Write(line)
 		}
 		return
 	}

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
 
@@ -31,20 +30,16 @@ products that they need, and their invoices.`,
   cartiger export customers --json
   cartiger export orders --since 2026-01-01`,
 		ValidArgs: []string{"products", "customers", "orders"},
-		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var err error
 			if o.Since, err = parseDate("since", since); err != nil {
 				return err
 			}
 			if since != "" && args[0] != "orders" {
-				return misuse{fmt.Errorf("--since is for orders, not for %s", args[0])}
+				return wrong(cmd, "since", "--since is for orders, not for %s", args[0])
 			}
 			if o.Reopen && args[0] != "customers" {
-				return misuse{fmt.Errorf("--reopen is for customers: %s can be exported at any time", args[0])}
-			}
-			if o.Limit < 0 {
-				return misuse{fmt.Errorf("--limit is %d: it counts records", o.Limit)}
+				return wrong(cmd, "reopen", "--reopen is for customers: %s can be exported at any time", args[0])
 			}
 			return p.with(cmd.Context(), func(ctx context.Context, e *engine.Engine) error {
 				if o.DryRun {

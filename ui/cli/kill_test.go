@@ -112,7 +112,7 @@ func TestKilledExportsLoseAndDoubleNothing(t *testing.T) {
 			done++ // it was over before the shot
 		case cmd.ProcessState.Sys() != nil && !cmd.ProcessState.Exited():
 			killed++
-		case kind == "customers" && strings.Contains(out.String(), "once-only"):
+		case kind == "customers" && strings.Contains(out.String(), "exported only once"):
 			done++
 		default:
 			t.Fatalf("export %s after %d kills: %v\n%s", kind, killed, err, out)
@@ -121,7 +121,7 @@ func TestKilledExportsLoseAndDoubleNothing(t *testing.T) {
 	gun.aim(nil, 0, false)
 	for _, kind := range kinds {
 		cmd, out := program("export", kind)
-		if err := cmd.Run(); err != nil && !strings.Contains(out.String(), "once-only") {
+		if err := cmd.Run(); err != nil && !strings.Contains(out.String(), "exported only once") {
 			t.Fatalf("export %s: %v\n%s", kind, err, out)
 		}
 	}

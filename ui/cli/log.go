@@ -20,7 +20,6 @@ func (p *Program) logCommand() *cobra.Command {
 		Use:     "log",
 		Short:   "Print what has happened, the newest last",
 		Example: "  cartiger log\n  cartiger log --level warning --limit 0\n  cartiger log --follow --json",
-		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var err error
 			if entity != "" {

@@ -15,7 +15,6 @@ func (p *Program) manCommand() *cobra.Command {
 		Short:   "Print the manual page",
 		Long:    "Print the manual page with every command, in the form that man reads.",
 		Example: "  cartiger man > /usr/local/share/man/man1/cartiger.1\n  cartiger man | man -l -",
-		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			writeManual(p.Out, cmd.Root()) // Out keeps the error
 			return nil

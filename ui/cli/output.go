@@ -3,9 +3,11 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
+	"syscall"
 	"unicode"
 	"unicode/utf16"
 
@@ -14,14 +16,18 @@ import (
 
 // output is stdout. It keeps the first error, so that a full disk behind a redirection is not taken for success.
 type output struct {
-	w   io.Writer
-	err error
+	w    io.Writer
+	gone func() // called when nobody reads any more, nil = nothing
+	err  error
 }
 
 func (o *output) Write(b []byte) (int, error) {
 	n, err := o.w.Write(b)
 	if err != nil && o.err == nil {
 		o.err = fmt.Errorf("stdout: %w", err)
+		if o.gone != nil && errors.Is(err, syscall.EPIPE) {
+			o.gone()
+		}
 	}
 	return n, err
 }
@@ -37,21 +43,30 @@ func (p *Program) note(format string, args ...any) {
 }
 
 // document writes the one JSON document of a query.
-func (p *Program) document(v any) error { return p.encode(v, "  ") }
+func (p *Program) document(v any) error { return p.print(v, "  ") }
 
 // line writes one JSON line of a run.
-func (p *Program) line(v any) error { return p.encode(v, "") }
+func (p *Program) line(v any) error { return p.print(v, "") }
 
-func (p *Program) encode(v any, indent string) error {
+func (p *Program) print(v any, indent string) error {
+	b, err := encode(v, indent)
+	if err != nil {
+		return err
+	}
+	_, _ = p.Out.Write(b) // Out keeps the error
+	return nil
+}
+
+// encode makes JSON, with a line feed at its end, that is safe to print.
+func encode(v any, indent string) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", indent)
 	if err := enc.Encode(v); err != nil {
-		return err
+		return nil, err
 	}
-	_, _ = p.Out.Write(harmless(b.Bytes()))
-	return nil
+	return harmless(b.Bytes()), nil
 }
 
 // harmless escapes what JSON may hold as it is but a terminal could obey: C1 controls, DEL, and marks that reorder or

@@ -8,7 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"strings"
+	"slices"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -40,9 +40,13 @@ type Program struct {
 
 // Main runs the program and gives its exit code.
 func Main(args []string) int {
-	ctx, done := untilSignal(context.Background())
+	// A reader that goes away (| head) stops a run like a signal, not in the middle of a write.
+	signal.Ignore(syscall.SIGPIPE)
+	ctx, stop := context.WithCancelCause(context.Background())
+	ctx, done := untilSignal(ctx)
 	defer done()
-	p := &Program{In: os.Stdin, Out: &output{w: os.Stdout}, Err: os.Stderr, Environ: os.Getenv}
+	gone := func() { stop(console.Signalled{Signal: syscall.SIGPIPE}) }
+	p := &Program{In: os.Stdin, Out: &output{w: os.Stdout, gone: gone}, Err: os.Stderr, Environ: os.Getenv}
 	return p.run(ctx, args)
 }
 
@@ -62,6 +66,7 @@ func (p *Program) run(ctx context.Context, args []string) int {
 		err = cause
 	}
 	if err != nil && !p.began {
+		p.json = p.json || slices.Contains(args, "--json") // the flags were not read to their end
 		err = misuse{err}
 	}
 	p.complain(err)
@@ -106,8 +111,8 @@ const surroundings = `Environment:
   CARTIGER_LOG        debug, info, warn or error, as --log
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 finished with held or failed records, 4 settings incomplete,
-5 cannot connect or log in, 11 another process holds the run, 129/130/143 ended by a signal.
-`
+5 cannot connect or log in, 11 another process holds the run, 129/130/143 ended by a
+signal, 141 nobody reads stdout any more.`
 
 const plainUsage = "console without screen control: line prompts, one line per change"
 
@@ -120,7 +125,6 @@ func (p *Program) root() *cobra.Command {
 		Example: `  cartiger demo
   cartiger connect
   cartiger export products`,
-		Args:          cobra.NoArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRun: func(*cobra.Command, []string) {
@@ -150,7 +154,8 @@ func (p *Program) root() *cobra.Command {
 	add("run", p.exportCommand(), p.watchCommand(), p.runCommand(), p.recordsCommand(), p.verifyCommand())
 	add("keep", p.rebuildCommand(), p.logCommand(), p.backupCommand(), p.forgetCommand(), p.bundleCommand())
 	root.AddCommand(p.simulateCommand(), p.manCommand(), p.versionCommand())
-	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(), "{{if .HasAvailableSubCommands}}\n\nUse", "{{if not .HasParent}}\n\n"+surroundings+"{{end}}{{if .HasAvailableSubCommands}}\nUse", 1))
+	root.SetUsageTemplate(usageTemplate(root.UsageTemplate()))
+	checkUsage(root)
 	return root
 }
 
@@ -182,11 +187,9 @@ func (p *Program) with(ctx context.Context, do func(context.Context, *engine.Eng
 	if err != nil {
 		return err
 	}
-	path := p.statePath()
-	if path == "" {
-		if path, err = store.DefaultPath(); err != nil {
-			return err
-		}
+	path, err := p.statePath()
+	if err != nil {
+		return err
 	}
 	return p.over(ctx, path, environ, do)
 }
@@ -210,11 +213,11 @@ func (p *Program) over(ctx context.Context, path string, environ func(string) st
 	return do(ctx, engine.New(state, engine.Options{Who: store.Who(), Environ: environ, Log: log}))
 }
 
-func (p *Program) statePath() string {
-	if p.state != "" {
-		return p.state
+func (p *Program) statePath() (string, error) {
+	if path := nonEmpty(p.state, p.Environ("CARTIGER_STATE")); path != "" {
+		return path, nil
 	}
-	return p.Environ("CARTIGER_STATE")
+	return store.DefaultPath()
 }
 
 // logger tells on stderr what happens. TextHandler quotes whatever is not printable.

@@ -19,7 +19,6 @@ key, currencies by code. Nothing is written into the CRM and no link that is the
 Move the damaged file away first, or name a new one with --state; then connect, then rebuild. What only the lost file
 knew has to be set again: settings, defaults, hand-made currency links and order states.`,
 		Example: "  cartiger connect && cartiger rebuild\n  cartiger rebuild --state /var/lib/cartiger/new.db",
-		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.with(cmd.Context(), p.rebuild)
 		},

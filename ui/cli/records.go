@@ -48,11 +48,12 @@ type selection struct {
 	filter store.Filter
 }
 
-func (s *selection) flags(c *cobra.Command) {
+func (s *selection) flags(p *Program, c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&s.entity, "entity", "", "only `ENTITY`: customer, product or order")
 	f.StringSliceVar(&s.states, "only", nil, "only `OUTCOME`: held, failed, created, updated, unchanged (default held and failed)")
 	f.StringVar(&s.filter.Reason, "reason", "", "only with this `REASON`, such as currency, mandatory or rights")
+	_ = c.RegisterFlagCompletionFunc("reason", p.suggest(completeReasons))
 	f.StringVar(&s.filter.Text, "text", "", "only with `TEXT` in their name or reason")
 	f.Int64Var(&s.filter.ShopID, "id", 0, "only this shop `ID`")
 }
@@ -65,8 +66,8 @@ var (
 // parseEntity takes the plural too, because people write both.
 func parseEntity(name string) (store.Entity, error) {
 	entity := store.Entity(strings.TrimSuffix(name, "s"))
-	if !slices.Contains(entities, entity) {
-		return "", misuse{&problem.Error{Kind: problem.Invalid, Where: "records", Field: "entity", Message: "there is no entity " + name, Cure: "Use customer, product, order or invoice."}}
+	if entity == store.Invoice || !slices.Contains(entities, entity) {
+		return "", misuse{&problem.Error{Kind: problem.Invalid, Field: "entity", Message: "there is no entity " + name, Cure: "Use customer, product or order; an invoice goes with its order."}}
 	}
 	return entity, nil
 }
@@ -94,8 +95,6 @@ func (p *Program) recordsCommand() *cobra.Command {
 		Short:   "List, show and retry held and failed records",
 		Long:    "Every shop record ends as created, updated, unchanged, held or failed. A held one goes by itself once its reason is gone; a failed one needs a person and a retry.",
 		Example: "  cartiger records list\n  cartiger records show order 812\n  cartiger records retry --reason currency",
-		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return needsSubcommand(cmd) },
 	}
 	c.AddCommand(p.recordsListCommand(), p.recordsShowCommand(), p.recordsRetryCommand())
 	return c
@@ -105,7 +104,7 @@ func (p *Program) recordsListCommand() *cobra.Command {
 	var s selection
 	c := &cobra.Command{
 		Use: "list", Short: "Print every held and failed record with its reason",
-		Example: "  cartiger records list --entity order\n  cartiger records list --state created --limit 20 --json", Args: cobra.NoArgs,
+		Example: "  cartiger records list --entity order\n  cartiger records list --only created --limit 20 --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f, err := s.read()
 			if err != nil {
@@ -136,7 +135,7 @@ func (p *Program) recordsListCommand() *cobra.Command {
 			})
 		},
 	}
-	s.flags(c)
+	s.flags(p, c)
 	c.Flags().IntVar(&s.filter.Limit, "limit", 0, "at most `N`; 0 = all")
 	return c
 }
@@ -175,8 +174,8 @@ type openLine struct {
 
 func (p *Program) recordsShowCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "show ENTITY ID", Short: "Print one record: what was sent and answered, its links, what would be sent now",
-		Example: "  cartiger records show order 812\n  cartiger records show customer 7 --json", Args: cobra.ExactArgs(2),
+		Use: "show ENTITY ID", Short: "Print one record: what was sent and answered, its links, what would be sent now", ValidArgsFunction: p.suggest(completeRecords),
+		Example: "  cartiger records show order 812\n  cartiger records show customer 7 --json",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			entity, err := parseEntity(args[0])
 			if err != nil {
@@ -184,7 +183,7 @@ func (p *Program) recordsShowCommand() *cobra.Command {
 			}
 			id, err := strconv.ParseInt(args[1], 10, 64)
 			if err != nil {
-				return misuse{fmt.Errorf("%s is not the id of a shop record", args[1])}
+				return wrong(cmd, "id", "%q is not the id of a shop record", args[1])
 			}
 			return p.with(cmd.Context(), func(ctx context.Context, e *engine.Engine) error {
 				view, err := e.Record(ctx, entity, id)
@@ -240,7 +239,7 @@ func (p *Program) showRecord(entity store.Entity, id int64, v engine.RecordView)
 	if !v.Outcome.Since.IsZero() {
 		add("since", v.Outcome.Since.Local().Format(time.DateTime))
 	}
-	add("what", doc.Detail)
+	add("what", nonEmpty(doc.Detail, doc.CRM))
 	for _, l := range doc.Links {
 		add("link", l.Module+" "+l.CRMID+"  "+l.Key)
 	}
@@ -268,7 +267,7 @@ func (p *Program) recordsRetryCommand() *cobra.Command {
 	var s selection
 	c := &cobra.Command{
 		Use: "retry", Short: "Try held and failed records again, all or those selected",
-		Example: "  cartiger records retry\n  cartiger records retry --entity order --reason currency\n  cartiger records retry --entity order --id 812", Args: cobra.NoArgs,
+		Example: "  cartiger records retry\n  cartiger records retry --entity order --reason currency\n  cartiger records retry --entity order --id 812",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f, err := s.read()
 			if err != nil {
@@ -277,7 +276,7 @@ func (p *Program) recordsRetryCommand() *cobra.Command {
 			return p.with(cmd.Context(), func(ctx context.Context, e *engine.Engine) error { return p.retry(ctx, e, f) })
 		},
 	}
-	s.flags(c)
+	s.flags(p, c)
 	return c
 }
 

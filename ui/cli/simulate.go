@@ -78,8 +78,6 @@ user is admin with the access key TestAccessKey. Control endpoints, outside the 
   POST /__fault               fault rules, one per line; an empty body clears them`,
 		Example: `  cartiger simulate shop --listen 127.0.0.1:8081
   cartiger simulate crm --version 5.4.0 --listen 127.0.0.1:8082`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return needsSubcommand(cmd) },
 	}
 	c.AddCommand(p.simulateShopCommand(), p.simulateCRMCommand())
 	return c
@@ -93,7 +91,6 @@ func (p *Program) simulateShopCommand() *cobra.Command {
 		Use:     "shop",
 		Short:   "Serve a simulated PrestaShop 1.4.11",
 		Example: "  cartiger simulate shop --listen 127.0.0.1:8081 --latency 20ms --fault '503:p=0.1,seed=7'",
-		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			rules, err := s.check()
 			if err != nil {
@@ -136,7 +133,6 @@ func (p *Program) simulateCRMCommand() *cobra.Command {
 		Use:     "crm",
 		Short:   "Serve a simulated vtiger CRM",
 		Example: "  cartiger simulate crm --version 5.1.0 --base USD --listen 127.0.0.1:8082",
-		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			rules, err := s.check()
 			if err != nil {
@@ -153,6 +149,7 @@ func (p *Program) simulateCRMCommand() *cobra.Command {
 	s.flags(c)
 	f := c.Flags()
 	f.StringVar(&o.Version, "version", "5.2.1", "vtiger `VERSION`: "+strings.Join(vtigerwstest.Versions(), ", "))
+	_ = c.RegisterFlagCompletionFunc("version", cobra.FixedCompletions(vtigerwstest.Versions(), cobra.ShellCompDirectiveNoFileComp))
 	f.StringVar(&o.BaseCurrency, "base", "EUR", "ISO 4217 `CODE` of its base currency")
 	f.BoolVar(&o.Noisy, "noisy", false, "PHP's display_errors on: warnings before the JSON")
 	f.BoolVar(&o.Addon, "addon", false, "with the CRM-side module Prestashop installed")

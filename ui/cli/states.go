@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -13,40 +12,51 @@ import (
 
 func (p *Program) statesCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:     "states",
-		Short:   "Map the shop's order states to the CRM's statuses",
-		Long:    "Each order state of the shop becomes a status of the SalesOrder and, once there is one, of the Invoice.",
+		Use:   "states",
+		Short: "Map the shop's order states to the CRM's statuses",
+		Long: `Each order state of the shop becomes a status of the SalesOrder and, once there is one, of the Invoice. The statuses are
+values of the CRM's own lists. With the setting states.names = shop the shop's name of the state is taken instead.`,
 		Example: "  cartiger states list\n  cartiger states set 3 --order Approved --invoice Paid\n  cartiger states reset 3",
-		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return needsSubcommand(cmd) },
 	}
 	list := &cobra.Command{
-		Use: "list", Short: "Print the mapping", Example: "  cartiger states list --json", Args: cobra.NoArgs,
+		Use: "list", Short: "Print the mapping", Example: "  cartiger states list --json",
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.with(cmd.Context(), p.listStates) },
 	}
 	var order, invoice string
 	set := &cobra.Command{
-		Use: "set STATE", Short: "Map a state, given by its id, by hand",
-		Example: "  cartiger states set 3 --order Approved\n  cartiger states set 6 --order Cancelled --invoice Cancel", Args: cobra.ExactArgs(1),
+		Use: "set STATE", Short: "Map a state, given by its id, by hand", ValidArgsFunction: p.suggest(completeStates),
+		Example: "  cartiger states set 3 --order Approved\n  cartiger states set 3 --order Approved --invoice Sent",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if order == "" && invoice == "" {
-				return misuse{fmt.Errorf("give --order or --invoice; to go back to the default use `cartiger states reset %s`", args[0])}
+				return wrong(cmd, "order", "give --order or --invoice; to go back to the default use `cartiger states reset %s`", args[0])
 			}
 			return p.with(cmd.Context(), func(ctx context.Context, e *engine.Engine) error {
 				row, err := p.stateRow(ctx, e, args[0])
 				if err != nil {
 					return err
 				}
-				row.SOStatus, row.InvoiceStatus = nonEmpty(order, row.SOStatus), nonEmpty(invoice, row.InvoiceStatus)
+				hand, err := e.Store().StateMaps(ctx)
+				if err != nil {
+					return err
+				}
+				// What is not given stays what a person made it, or goes on following the default.
+				row.SOStatus, row.InvoiceStatus = order, invoice
+				for _, m := range hand {
+					if m.ShopState == row.ShopState {
+						row.SOStatus, row.InvoiceStatus = nonEmpty(order, m.SOStatus), nonEmpty(invoice, m.InvoiceStatus)
+					}
+				}
 				return typed(e.SetState(ctx, row))
 			})
 		},
 	}
 	set.Flags().StringVar(&order, "order", "", "`STATUS` of the SalesOrder")
 	set.Flags().StringVar(&invoice, "invoice", "", "`STATUS` of the Invoice")
+	_ = set.RegisterFlagCompletionFunc("order", p.suggest(completeStatuses(false)))
+	_ = set.RegisterFlagCompletionFunc("invoice", p.suggest(completeStatuses(true)))
 	reset := &cobra.Command{
-		Use: "reset STATE", Short: "Take a state, given by its id, back to the default",
-		Example: "  cartiger states reset 3", Args: cobra.ExactArgs(1),
+		Use: "reset STATE", Short: "Take a state, given by its id, back to the default", ValidArgsFunction: p.suggest(completeStates),
+		Example: "  cartiger states reset 3",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.with(cmd.Context(), func(ctx context.Context, e *engine.Engine) error {
 				row, err := p.stateRow(ctx, e, args[0])

@@ -25,7 +25,6 @@ are missing, 5 when the shop or the CRM cannot be used, 1 when another check fai
 		Example: `  cartiger status
   cartiger status --offline
   cartiger status --json | jq '.checks[] | select(.level != "ok")'`,
-		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := p.printStatus(cmd.Context(), offline)
 			if err != nil {
@@ -44,7 +43,6 @@ func (p *Program) testCommand() *cobra.Command {
 		Short:   "Test the connection step by step",
 		Long:    "Log in to the CRM, look at its modules and rights, ask the shop, then run all checks. Nothing is saved.",
 		Example: "  cartiger test\n  CARTIGER_CRM_URL=https://crm.example.test/ cartiger test",
-		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.with(cmd.Context(), func(ctx context.Context, e *engine.Engine) error {
 				s, err := e.TestConnection(ctx, nil, p.tellStep)
@@ -122,20 +120,28 @@ func (p *Program) printStatus(ctx context.Context, offline bool) (engine.Status,
 // statusDocument is `status --json`.
 type statusDocument struct {
 	engine.Status
+	At    *time.Time   `json:"at"` // null when nobody was asked yet
 	Worst engine.Level `json:"worst"`
+}
+
+func documentOf(s engine.Status) statusDocument {
+	doc := statusDocument{Status: s, Worst: s.Worst()}
+	if !s.At.IsZero() {
+		at := s.At.UTC()
+		doc.At = &at
+	}
+	return doc
 }
 
 var levelWord = map[engine.Level]string{engine.OK: "ok", engine.Warning: "WARNING", engine.Failure: "FAILED"}
 
 func (p *Program) showStatus(s engine.Status) error {
 	if p.json {
-		if s.Checks == nil {
-			s.Checks = []engine.Check{}
-		}
-		s.At = s.At.UTC()
-		return p.document(statusDocument{s, s.Worst()})
+		return p.document(documentOf(s))
 	}
-	if !s.At.IsZero() {
+	if s.At.IsZero() {
+		p.say("Shop and CRM were not asked yet: `cartiger status` does it.")
+	} else {
 		p.say("Checked %s", s.At.Local().Format(time.DateTime))
 	}
 	for _, c := range s.Checks {

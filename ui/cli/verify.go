@@ -18,7 +18,6 @@ func (p *Program) verifyCommand() *cobra.Command {
 explain each difference. With --repair what is safe is repaired; nothing is deleted or merged. The exit code is 3 when
 differences are left.`,
 		Example: "  cartiger verify\n  cartiger verify --repair\n  cartiger verify --json | jq '.differences[]'",
-		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.with(cmd.Context(), func(ctx context.Context, e *engine.Engine) error { return p.verify(ctx, e, repair) })
 		},
@@ -34,6 +33,12 @@ func (p *Program) verify(ctx context.Context, e *engine.Engine, repair bool) err
 		found, err = e.Verify(ctx, repair)
 		return err
 	})
+	if err == nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil && len(found) == 0 {
+		return err // an empty list would look like a finding
+	}
 	left := 0
 	rows := make([][]string, len(found))
 	for i, d := range found {
@@ -59,8 +64,6 @@ func (p *Program) verify(ctx context.Context, e *engine.Engine, repair bool) err
 	switch {
 	case err != nil:
 		return err
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
 	case left > 0:
 		if !p.json {
 			p.note("%d differences, %d left.", len(found), left)

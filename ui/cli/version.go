@@ -40,7 +40,6 @@ func (p *Program) versionCommand() *cobra.Command {
 		Use:     "version",
 		Short:   "Print the version",
 		Example: "  cartiger version\n  cartiger version --json",
-		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			b := readBuild()
 			if p.json {

@@ -26,13 +26,12 @@ The first start takes now as its mark, unless --catch-up-from is given.`,
 		Example: `  cartiger watch
   cartiger watch --once --json
   cartiger watch --interval 30s --catch-up-from 2026-01-01`,
-		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var err error
 			if o.CatchUpFrom, err = parseDate("catch-up-from", from); err != nil {
 				return err
 			}
-			if o.Interval != 0 && (o.Interval < time.Second || o.Interval > 24*time.Hour) {
+			if cmd.Flags().Changed("interval") && (o.Interval < time.Second || o.Interval > 24*time.Hour) {
 				return misuse{&problem.Error{Kind: problem.Invalid, Where: "--interval", Field: "interval", Message: o.Interval.String() + " is not from 1s to 24h", Cure: "Write 10s or 5m."}}
 			}
 			return p.with(cmd.Context(), func(ctx context.Context, e *engine.Engine) error { return p.watch(ctx, e, o) })
@@ -135,8 +134,6 @@ func (p *Program) runCommand() *cobra.Command {
 		Short:   "See, pause, resume or stop what another process is running",
 		Long:    "See, pause, resume or stop the export or watch that holds the run, in whichever process: it hears of it through the state file.",
 		Example: "  cartiger run show\n  cartiger run pause\n  cartiger run stop",
-		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return needsSubcommand(cmd) },
 	}
 	for _, ask := range []struct{ name, short string }{
 		{store.AskPause, "Let it finish what is under way, then wait"},
@@ -144,7 +141,7 @@ func (p *Program) runCommand() *cobra.Command {
 		{store.AskStop, "Let it finish what is under way, then end; it can go on later"},
 	} {
 		c.AddCommand(&cobra.Command{
-			Use: ask.name, Short: ask.short, Example: "  cartiger run " + ask.name, Args: cobra.NoArgs,
+			Use: ask.name, Short: ask.short, Example: "  cartiger run " + ask.name,
 			RunE: func(cmd *cobra.Command, _ []string) error {
 				return p.with(cmd.Context(), func(ctx context.Context, e *engine.Engine) error {
 					if err := e.Ask(ctx, ask.name); err != nil {
@@ -157,7 +154,7 @@ func (p *Program) runCommand() *cobra.Command {
 		})
 	}
 	show := &cobra.Command{
-		Use: "show", Short: "Print who runs what, and the latest runs", Example: "  cartiger run show\n  cartiger run show --json", Args: cobra.NoArgs,
+		Use: "show", Short: "Print who runs what, and the latest runs", Example: "  cartiger run show\n  cartiger run show --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.with(cmd.Context(), p.showRuns)
 		},
