@@ -72,7 +72,7 @@ func (c *Client) read(ctx context.Context, s shape, q Query) (window, error) {
 	if len(q.IDs) > 0 {
 		for ids := range slices.Chunk(q.IDs, maxIDs) {
 			inRow := 0
-			part, err := c.byIDs(ctx, s, q, display, ids, &inRow)
+			part, err := c.byIDs(ctx, s, q, display, ids, len(ids) < len(q.IDs), &inRow)
 			if err != nil {
 				return window{}, err
 			}
@@ -148,7 +148,7 @@ func (c *Client) isolate(ctx context.Context, s shape, q Query, display []string
 	inRow := 0
 	var found window
 	for list := range slices.Chunk(ids, max(1, (len(ids)+1)/2)) {
-		part, err := c.half(ctx, s, Query{Fields: q.Fields}, display, list, &inRow)
+		part, err := c.byIDs(ctx, s, Query{Fields: q.Fields}, display, list, true, &inRow)
 		if err != nil {
 			return window{}, err
 		}
@@ -170,10 +170,14 @@ func (c *Client) isolate(ctx context.Context, s shape, q Query, display []string
 }
 
 // byIDs reads objects by their ids, halving the list until those that cannot be printed stand alone. inRow counts
-// them as long as no good one comes between.
-func (c *Client) byIDs(ctx context.Context, s shape, q Query, display []string, ids []int64, inRow *int) (window, error) {
-	asked := Query{IDs: ids, Where: q.Where}
-	rows, err := c.ask(ctx, s, asked, display, len(ids), len(ids) == 1)
+// them as long as no good one comes between. hole says that the ids are some of a longer list: nobody would notice the
+// hole that an SQL error leaves in the whole.
+func (c *Client) byIDs(ctx context.Context, s shape, q Query, display []string, ids []int64, hole bool, inRow *int) (window, error) {
+	tries := 1
+	if hole {
+		tries = attempts
+	}
+	rows, err := c.insist(ctx, s, Query{IDs: ids, Where: q.Where}, display, len(ids), len(ids) == 1, tries)
 	if err == nil {
 		*inRow = 0
 		return window{rows: rows}, nil
@@ -183,7 +187,7 @@ func (c *Client) byIDs(ctx context.Context, s shape, q Query, display []string, 
 		return window{}, err
 	}
 	if better, changed := c.suspect(ctx, s, q, display, f); changed {
-		return c.byIDs(ctx, s, q, better, ids, inRow)
+		return c.byIDs(ctx, s, q, better, ids, hole, inRow)
 	}
 	if !f.broken && !f.load || f.load && len(ids) == 1 {
 		return window{}, err
@@ -200,7 +204,7 @@ func (c *Client) byIDs(ctx context.Context, s shape, q Query, display []string, 
 	}
 	var w window
 	for list := range slices.Chunk(ids, (len(ids)+1)/2) {
-		part, err := c.half(ctx, s, q, display, list, inRow)
+		part, err := c.byIDs(ctx, s, q, display, list, true, inRow)
 		if err != nil {
 			return window{}, err
 		}
@@ -209,20 +213,10 @@ func (c *Client) byIDs(ctx context.Context, s shape, q Query, display []string, 
 	return w, nil
 }
 
-// half is byIDs for a part of a list, and does not believe that none of it exists: nobody would notice the hole that an
-// SQL error leaves in the whole (wire/prestashop.md 3).
-func (c *Client) half(ctx context.Context, s shape, q Query, display []string, ids []int64, inRow *int) (window, error) {
-	w, err := c.byIDs(ctx, s, q, display, ids, inRow)
-	if err == nil && len(w.rows)+len(w.bad) == 0 {
-		w, err = c.byIDs(ctx, s, q, display, ids, inRow)
-	}
-	return w, err
-}
-
 // printsOthers tells an object that cannot be printed from a shop that fails altogether: a minimal list, of this
 // object or else of the first one, must work right now. there says whether the object still exists.
 func (c *Client) printsOthers(ctx context.Context, s shape, id int64) (there, proven bool) {
-	rows, err := c.ask(ctx, s, Query{IDs: []int64{id}}, nil, 1, true)
+	rows, err := c.insist(ctx, s, Query{IDs: []int64{id}}, nil, 1, true, attempts)
 	if err == nil {
 		return len(rows) > 0, true
 	}
@@ -283,14 +277,10 @@ func (c *Client) stepOver(ctx context.Context, s shape, q Query, display []strin
 	return w, nil
 }
 
-// listing asks for a page and does not believe an empty one where rows were to be expected: the web service
-// answers an SQL error with an empty list (wire/prestashop.md 3).
+// listing asks for a page and does not believe an empty one where rows were to be expected.
 func (c *Client) listing(ctx context.Context, s shape, q Query, display []string, size int) ([]row, error) {
 	key := s.name + "?" + Query{Where: q.Where, Since: q.Since, DateAdds: q.DateAdds}.list(s, nil, 0, 0).encode()
-	rows, err := c.ask(ctx, s, q, display, size, size == 1)
-	if err == nil && len(rows) == 0 && c.doubtful(key, q) {
-		rows, err = c.ask(ctx, s, q, display, size, size == 1)
-	}
+	rows, err := c.insist(ctx, s, q, display, size, size == 1, c.tries(key, q))
 	if err == nil {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -302,12 +292,33 @@ func (c *Client) listing(ctx context.Context, s shape, q Query, display []string
 	return rows, err
 }
 
-// doubtful says that an empty answer would be odd: the page before it was full, or the whole resource is asked for.
-func (c *Client) doubtful(key string, q Query) bool {
+// tries is how often a list is asked for before it is believed to be empty: odd where the page before it was full, a
+// little odd where the whole resource is asked for.
+func (c *Client) tries(key string, q Query) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	last, full := c.full[key]
-	return full && last == q.After || q.After == 0 && q.Offset == 0 && len(q.Where) == 0 && q.Since == ""
+	switch {
+	case full && last == q.After:
+		return attempts
+	case q.After == 0 && q.Offset == 0 && len(q.Where) == 0 && q.Since == "":
+		return 2
+	}
+	return 1
+}
+
+// insist asks so many times before it believes that there are no rows: the shop answers an SQL error with an empty list
+// (wire/prestashop.md 3).
+func (c *Client) insist(ctx context.Context, s shape, q Query, display []string, size int, patient bool, tries int) ([]row, error) {
+	for n := 1; ; n++ {
+		rows, err := c.ask(ctx, s, q, display, size, patient)
+		if err != nil || len(rows) > 0 || n >= tries {
+			return rows, err
+		}
+		if err := c.wait(ctx, backoff(n, 0, rand.Float64())); err != nil {
+			return nil, cancelled(ctx.Err())
+		}
+	}
 }
 
 // ask sends one list request and checks that what comes is what was asked for; if not it asks once more.
