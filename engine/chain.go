@@ -36,6 +36,9 @@ type PlannedWrite struct {
 	Links []store.Link   `json:"links"` // the links the write makes; a CRMID that is not set comes with the answer
 	// Lookup finds the record of a create whose answer was lost.
 	Lookup Lookup `json:"lookup"`
+	// Beside is an update that the rest of the chain does not need: when a person has deleted its record in the CRM, the
+	// rest goes on, and the chain ends failed all the same.
+	Beside bool `json:"beside,omitempty"`
 }
 
 // Lookup is the key that finds a created record again.

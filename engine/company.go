@@ -15,6 +15,9 @@ type companies struct {
 	shared string            // id of the Account for orders without one
 }
 
+// forget makes the next use look again: people delete, merge and rename Accounts.
+func (c *companies) forget() { c.known, c.shared = map[string]string{}, "" }
+
 // ensure finds or makes the Accounts that the new Contacts of a group hang on.
 func (c *companies) ensure(ctx context.Context, group []Person, matches []PersonMatch, carry carrier) (map[string]string, error) {
 	var names []string

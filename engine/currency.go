@@ -137,6 +137,8 @@ func proposeLinks(m money) []CurrencyStep {
 		}
 		target, found := pickCRMCurrency(m, c)
 		switch {
+		case !found && slices.ContainsFunc(m.crm, func(v vtigerws.Currency) bool { return strings.EqualFold(v.Code, code) }):
+			continue // linked to another currency of the shop: a person has to say what is meant
 		case !found:
 			steps = append(steps, CurrencyStep{Action: "create", Code: code, ShopID: c.ID, Text: fmt.Sprintf("create %s - %s in the CRM and link it", c.Name, code)})
 			continue
@@ -164,15 +166,19 @@ func pickCRMCurrency(m money, c psapi.Currency) (vtigerws.Currency, bool) {
 	var best vtigerws.Currency
 	found := false
 	for _, v := range m.crm {
-		if strings.EqualFold(v.Code, c.ISOCode) && (!found || v.Active && !best.Active) && !takenByHand(m, v.ID) {
+		if strings.EqualFold(v.Code, c.ISOCode) && (!found || v.Active && !best.Active) && !m.taken(v.ID) {
 			best, found = v, true
 		}
 	}
 	return best, found
 }
 
-func takenByHand(m money, crmID string) bool {
-	return slices.ContainsFunc(m.links, func(l store.CurrencyLink) bool { return l.CRMID == crmID && l.By == "hand" })
+// taken says that a CRM currency is linked by hand, or to another currency that the shop still has.
+func (m money) taken(crmID string) bool {
+	return slices.ContainsFunc(m.links, func(l store.CurrencyLink) bool {
+		_, alive := m.shopByID(l.ShopID)
+		return l.CRMID == crmID && (l.By == "hand" || alive)
+	})
 }
 
 // ProposeCurrencies shows what automatic linking would do.

@@ -180,7 +180,7 @@ func planOrderUpdate(o ShopOrder, t OrderTerms, d Drafter) Chain {
 	}
 	if deal, ok := t.Links[Potentials]; ok && !was.Total.Equal(o.TotalPaid) {
 		chain.Writes = append(chain.Writes, PlannedWrite{
-			Name:  "potential",
+			Name: "potential", Beside: true,
 			Write: vtigerws.Write{Op: vtigerws.OpUpdate, Module: Potentials, ID: deal.CRMID, Fields: vtigerws.Record{"amount": o.amount(t)}},
 			Links: []store.Link{o.link(Potentials, MirroredOrder{Total: o.TotalPaid})},
 		})
@@ -207,7 +207,7 @@ func planOrderUpdate(o ShopOrder, t OrderTerms, d Drafter) Chain {
 		// (wire/vtiger.md 3a).
 		written = afterInvoice(d, written)
 		chain.Writes = append(chain.Writes, PlannedWrite{
-			Name:  "invoice",
+			Name: "invoice", Beside: true,
 			Write: vtigerws.Write{Op: vtigerws.OpUpdate, Module: Invoice, ID: billed.CRMID, Fields: vtigerws.Record{"invoicestatus": invoice}, Document: &made.Document},
 			Links: []store.Link{o.invoiceLink(invoice), o.statusLink(link.CRMID, written)},
 		})

@@ -119,6 +119,7 @@ func (o *outbox) intents(c Chain) []store.Intent {
 func (o *outbox) chain(ctx context.Context, c Chain, ids []int64) (carried, error) {
 	known := refs{}
 	var links []store.Link
+	state, why, detail := c.State, c.Reason, c.Detail
 	for i, w := range c.Writes {
 		last := i == len(c.Writes)-1
 		write := known.resolve(w.Write)
@@ -129,14 +130,20 @@ func (o *outbox) chain(ctx context.Context, c Chain, ids []int64) (carried, erro
 		} else {
 			record, err = o.send(ctx, write, w.Lookup, ids[i])
 		}
-		if err != nil {
-			if problem.Temporary(err) || ctx.Err() != nil || problem.KindOf(err) == problem.Unknown || connection(err) {
-				return o.giveUp(ctx, ids[i:], err)
-			}
+		var done store.Completion
+		switch {
+		case err == nil:
+			done.Done = []store.DoneIntent{{ID: ids[i], CRMID: record.ID()}}
+		case w.Beside && problem.KindOf(err) == problem.NotFound:
+			state, why = verdict(err)
+			detail = refusal(write, err)
+			record, done.Dropped = vtigerws.Record{"id": write.ID}, []int64{ids[i]}
+		case problem.Temporary(err) || ctx.Err() != nil || problem.KindOf(err) == problem.Unknown || connection(err):
+			return o.giveUp(ctx, ids[i:], err)
+		default:
 			return o.refuse(ctx, c, links, ids[i:], write, err)
 		}
 		known.add(w.Name, record)
-		done := store.Completion{Done: []store.DoneIntent{{ID: ids[i], CRMID: record.ID()}}}
 		for _, l := range w.Links {
 			if l.CRMID == "" {
 				l.CRMID = idFor(l.Module, w.Write, record)
@@ -153,7 +160,7 @@ func (o *outbox) chain(ctx context.Context, c Chain, ids []int64) (carried, erro
 				l.CRMID = known.value(l.CRMID)
 				links = append(links, l)
 			}
-			o.settle(&done, c, links, c.State, c.Reason, c.Detail, &write)
+			o.settle(&done, c, links, state, why, detail, &write)
 		}
 		// The answer is here: it is written down even when somebody wants us to stop.
 		if err := o.store.Complete(context.WithoutCancel(ctx), done); err != nil {
@@ -162,7 +169,7 @@ func (o *outbox) chain(ctx context.Context, c Chain, ids []int64) (carried, erro
 		o.tally(done)
 		o.pace.succeeded()
 	}
-	return carried{ids: known, state: c.State}, nil
+	return carried{ids: known, state: state}, nil
 }
 
 // otherTotal says that the CRM came to another total than the document that was sent, to the cent; "" = it did not.
@@ -186,6 +193,9 @@ func (o *outbox) send(ctx context.Context, w vtigerws.Write, find Lookup, intent
 		record, err := o.crm.Do(context.WithoutCancel(ctx), w)
 		if err == nil {
 			return asRecord(w, record), nil
+		}
+		if w.Op == vtigerws.OpDelete && problem.KindOf(err) == problem.NotFound {
+			return vtigerws.Record{"id": w.ID}, nil // by us, when the answer was lost, or by a person
 		}
 		if noteErr := o.store.Attempted(context.WithoutCancel(ctx), intent, err.Error()); noteErr != nil {
 			return nil, noteErr
@@ -332,17 +342,22 @@ func (o *outbox) giveUp(ctx context.Context, rest []int64, err error) (carried, 
 func (o *outbox) refuse(ctx context.Context, c Chain, links []store.Link, rest []int64, w vtigerws.Write, err error) (carried, error) {
 	state, reason := verdict(err)
 	done := store.Completion{Dropped: rest}
-	detail := fmt.Sprintf("%s %s: %v", w.Op, w.Module, err)
-	if trouble, ok := problem.Of(err); ok && trouble.Cure != "" {
-		detail += ". " + trouble.Cure
-	}
 	c.Warnings = nil
-	o.settle(&done, c, links, state, reason, detail, &w)
+	o.settle(&done, c, links, state, reason, refusal(w, err), &w)
 	if dropErr := o.store.Complete(context.WithoutCancel(ctx), done); dropErr != nil {
 		return carried{}, dropErr
 	}
 	o.tally(done)
 	return carried{state: state}, nil
+}
+
+// refusal tells which write the CRM refused, why, and what to do.
+func refusal(w vtigerws.Write, err error) string {
+	detail := fmt.Sprintf("%s %s: %v", w.Op, w.Module, err)
+	if trouble, ok := problem.Of(err); ok && trouble.Cure != "" {
+		detail += ". " + trouble.Cure
+	}
+	return detail
 }
 
 // verdict says what a refusal means for the record.

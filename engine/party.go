@@ -13,7 +13,7 @@ type PartyTerms struct {
 	Match         PersonMatch
 	CreateAccount bool
 	Account       string // id of the company's Account, or of the shared one with Create Account off; "" = none yet
-	NameTaken     bool   // some Account has the name that a conversion would take
+	NameTaken     bool   // some Account has the name that a conversion would take, or is about to get it
 	Recycle       bool   // a Lead that cannot be converted goes to the recycle bin
 }
 
@@ -149,6 +149,10 @@ func (w *work) partyGroup(ctx context.Context, people []Person, carry carrier, o
 	if err != nil {
 		return err
 	}
+	namesakes := map[string]int{}
+	for _, p := range people {
+		namesakes[Fold(accountName(p))]++
+	}
 	chains := make([]Chain, len(people))
 	for i, p := range people {
 		t := PartyTerms{Match: matches[i], CreateAccount: create, Recycle: w.settings.Get(PromotedLead) == "recycle"}
@@ -159,7 +163,8 @@ func (w *work) partyGroup(ctx context.Context, people []Person, carry carrier, o
 			t.Account = accounts.byName[Fold(p.Company)]
 		default:
 			t.Account = accounts.own[Fold(p.Email)]
-			_, t.NameTaken = accounts.byName[Fold(accountName(p))]
+			name := Fold(accountName(p))
+			t.NameTaken = accounts.byName[name] != "" || namesakes[name] > 1
 		}
 		chains[i] = planParty(p, t, w.draft)
 	}

@@ -143,6 +143,9 @@ func planRegistered(p Person, m PersonMatch, d Drafter) Chain {
 	changed := changedFields(m.Record, d.fit(m.Module, personFields(m.Module, p)))
 	// The CRM's own name for a company or a person is a person's work: an Account's name decides whose orders share it.
 	delete(changed, "accountname")
+	if p.Company == "" && m.Record["company"] != FullName(m.Record["lastname"], m.Record["firstname"]) {
+		delete(changed, "company") // ours is made of the name: the shop has no value for it
+	}
 	if len(changed) == 0 {
 		return matched(chain, p, m)
 	}

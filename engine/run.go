@@ -155,7 +155,8 @@ func (w *work) reach(ctx context.Context) error {
 		return err
 	}
 	w.pace = newPace(w.settings.Int(CRMWorkers), w.crm.SetWorkers, w.opts.Now)
-	w.companies = &companies{w: w, known: map[string]string{}}
+	w.companies = &companies{w: w}
+	w.companies.forget()
 	w.draft = Drafter{Modules: map[string]vtigerws.Module{}}
 	return w.readDefaults(ctx)
 }
@@ -334,13 +335,18 @@ func (s *sessionLog) opened(name string) error {
 	return s.store.SetCursor(context.Background(), sessionsCursor, asJSON(s.names))
 }
 
-// fence waits for the writes of a run that died. Only open intents make it worth a request.
+// fence waits for the writes of a run that died. Only open intents, or a currency that was being created, make it
+// worth a request.
 func (s *sessionLog) fence(ctx context.Context, crm CRM) error {
 	if s.store == nil {
 		return nil
 	}
 	open, err := s.store.OpenIntents(ctx)
-	if err != nil || len(open) == 0 {
+	if err != nil {
+		return err
+	}
+	creating, err := s.store.Cursor(ctx, currencyCursor)
+	if err != nil || len(open) == 0 && creating == "" {
 		return err
 	}
 	text, err := s.store.Cursor(ctx, sessionsCursor)

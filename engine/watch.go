@@ -107,6 +107,7 @@ func (w *work) pass(ctx context.Context, o WatchOptions) error {
 		return err
 	}
 	if !changes.Empty() || len(again) > 0 {
+		w.companies.forget()
 		linked, err := w.ready(ctx)
 		if err != nil {
 			return err
@@ -231,7 +232,7 @@ func (w *work) forget() {
 	w.crm.Forget()
 	w.atlas = nil
 	w.draft.Modules = map[string]vtigerws.Module{}
-	w.companies.known, w.companies.shared = map[string]string{}, ""
+	w.companies.forget()
 	w.out.unblock()
 }
 
@@ -329,8 +330,8 @@ func (w *work) holdMissing(ctx context.Context, named []int64, shown map[int64]p
 	return err
 }
 
-// carryPeople carries registrations, edits, first addresses and logins. Who has just ordered is left to the order,
-// which makes a Contact of the same person; who is linked already has logged in before.
+// carryPeople carries registrations, edits, first addresses and logins. A stranger who has just ordered is left to the
+// order, which makes a Contact of the same person; who is linked already has logged in before.
 func (w *work) carryPeople(ctx context.Context, c Changes, orders []psapi.Order, next *Cursors) error {
 	ordering := map[int64]bool{}
 	for _, o := range orders {
@@ -349,7 +350,7 @@ func (w *work) carryPeople(ctx context.Context, c Changes, orders []psapi.Order,
 	}
 	var owners []int64
 	for _, a := range c.Addresses {
-		if !a.Deleted && !registered[a.Customer] && !ordering[a.Customer] {
+		if !a.Deleted && !registered[a.Customer] {
 			owners = append(owners, a.Customer)
 		}
 	}
@@ -358,7 +359,7 @@ func (w *work) carryPeople(ctx context.Context, c Changes, orders []psapi.Order,
 	if err != nil {
 		return err
 	}
-	fresh := slices.DeleteFunc(slices.Concat(c.Customers, c.Edited), func(r psapi.Customer) bool { return ordering[r.ID] })
+	fresh := slices.Concat(c.Customers, c.Edited)
 	read, err := byID(ctx, w, "customers", w.shop.Customers, slices.Concat(owners, strangers), func(r psapi.Customer) int64 { return r.ID })
 	if err != nil {
 		return err
@@ -368,7 +369,7 @@ func (w *work) carryPeople(ctx context.Context, c Changes, orders []psapi.Order,
 			fresh = append(fresh, r)
 		}
 	}
-	people, err := w.carryPersons(ctx, fresh, planRegistered)
+	people, err := w.carryPersons(ctx, fresh, nil, w.registering(ordering))
 	if err != nil {
 		return err
 	}
@@ -385,9 +386,27 @@ func (w *work) carryPeople(ctx context.Context, c Changes, orders []psapi.Order,
 			logins = append(logins, r)
 		}
 	}
-	_, err = w.carryPersons(ctx, logins, planLogin)
+	_, err = w.carryPersons(ctx, logins, nil, loggingIn)
 	return err
 }
+
+// registering is the rule of registrations. Strangers among those who are ordering are left to their order; who has
+// ordered before, and waits since an export, becomes what the export would have made of him.
+func (w *work) registering(ordering map[int64]bool) personRule {
+	return func(p Person, m PersonMatch, d Drafter) (Chain, bool) {
+		switch {
+		case m.Found():
+			return planRegistered(p, m, d), true
+		case slices.ContainsFunc(p.ids(), func(id int64) bool { return ordering[id] }):
+			return Chain{}, false
+		case p.Ordered:
+			return planExported(p, m, w.companies.known[Fold(p.Company)], d), true
+		}
+		return planRegistered(p, m, d), true
+	}
+}
+
+func loggingIn(p Person, m PersonMatch, d Drafter) (Chain, bool) { return planLogin(p, m, d), true }
 
 // unlinked are the customers that no link ties to the CRM yet.
 func (w *work) unlinked(ctx context.Context, ids []int64) ([]int64, error) {
@@ -405,13 +424,17 @@ func (w *work) unlinked(ctx context.Context, ids []int64) ([]int64, error) {
 	return slices.DeleteFunc(ids, func(id int64) bool { return linked[id] }), nil
 }
 
-// carryPersons gathers customers into people with their addresses and carries them by a rule.
-func (w *work) carryPersons(ctx context.Context, customers []psapi.Customer, rule func(Person, PersonMatch, Drafter) Chain) ([]Person, error) {
+// personRule is what a change does to a person, and whether it is this change's business at all.
+type personRule func(Person, PersonMatch, Drafter) (Chain, bool)
+
+// carryPersons gathers customers into people with their addresses and carries them by a rule; ordered are those who
+// have ordered, as far as that matters.
+func (w *work) carryPersons(ctx context.Context, customers []psapi.Customer, ordered map[int64]bool, rule personRule) ([]Person, error) {
 	customers = slices.DeleteFunc(customers, func(c psapi.Customer) bool { return c.Deleted })
 	if len(customers) == 0 {
 		return nil, nil
 	}
-	people, err := w.peopleOf(ctx, customers, nil)
+	people, err := w.peopleOf(ctx, customers, ordered)
 	if err != nil {
 		return nil, err
 	}
@@ -420,12 +443,18 @@ func (w *work) carryPersons(ctx context.Context, customers []psapi.Customer, rul
 		if err != nil && !denied(err) {
 			return nil, err
 		}
-		chains := make([]Chain, len(group))
+		if err == nil {
+			_, err = w.companies.ensure(ctx, group, matches, w.out.carry)
+		}
+		if err != nil && !denied(err) {
+			return nil, err
+		}
+		var chains []Chain
 		for i, p := range group {
 			if err != nil {
-				chains[i] = hold(personChain(p), "rights", reason(err))
-			} else {
-				chains[i] = rule(p, matches[i], w.draft)
+				chains = append(chains, hold(personChain(p), "rights", reason(err)))
+			} else if chain, ours := rule(p, matches[i], w.draft); ours {
+				chains = append(chains, chain)
 			}
 		}
 		if _, err := w.out.carry(ctx, chains); err != nil {
@@ -500,7 +529,7 @@ func (w *work) carryAgain(ctx context.Context, outcomes []store.Outcome) error {
 	if err != nil {
 		return err
 	}
-	if err := w.carryProducts(ctx, byShopID(products), false); err != nil {
+	if err := w.carryProducts(ctx, byShopID(products), w.settings.On(ProductEdits)); err != nil {
 		return err
 	}
 	customers, err := byID(ctx, w, "customers", noting(&bad, w.shop.Customers), ids[store.Customer], func(c psapi.Customer) int64 { return c.ID })
@@ -516,8 +545,11 @@ func (w *work) carryAgain(ctx context.Context, outcomes []store.Outcome) error {
 	for _, o := range orders {
 		ordering[o.Customer] = true
 	}
-	alone := slices.DeleteFunc(byShopID(customers), func(c psapi.Customer) bool { return ordering[c.ID] })
-	if _, err := w.carryPersons(ctx, alone, planRegistered); err != nil {
+	ordered, err := w.haveOrdered(ctx, slices.Collect(maps.Keys(customers)))
+	if err != nil {
+		return err
+	}
+	if _, err := w.carryPersons(ctx, byShopID(customers), ordered, w.registering(ordering)); err != nil {
 		return err
 	}
 	if err := w.carryOrders(ctx, byShopID(orders), w.out.carry); err != nil {
@@ -525,11 +557,28 @@ func (w *work) carryAgain(ctx context.Context, outcomes []store.Outcome) error {
 	}
 	return w.reportGone(ctx, outcomes, func(o store.Outcome) bool {
 		_, product := products[o.ShopID]
-		_, customer := customers[o.ShopID]
+		c, customer := customers[o.ShopID]
+		customer = customer && (!c.Deleted || ordering[o.ShopID])
 		_, order := orders[o.ShopID]
 		return o.Entity == store.Product && product || o.Entity == store.Customer && customer || o.Entity == store.Order && order ||
 			slices.ContainsFunc(bad, func(b psapi.BadRecord) bool { return unreadableEntities[b.Resource] == o.Entity && b.ID == o.ShopID })
 	})
+}
+
+// haveOrdered says which customers have an order in the shop.
+func (w *work) haveOrdered(ctx context.Context, customers []int64) (map[int64]bool, error) {
+	ordered := map[int64]bool{}
+	for list := range chunks(distinct(customers), perList) {
+		q := psapi.Query{Where: []psapi.Filter{{Field: "id_customer", Op: psapi.OneOf, Values: texts(list)}}, Fields: []string{"id_customer"}, Limit: newRowsLimit}
+		orders, err := readAll(ctx, w, doubting(w, "", w.shop.Orders), q)
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range orders {
+			ordered[o.Customer] = true
+		}
+	}
+	return ordered, nil
 }
 
 func byShopID[T any](rows map[int64]T) []T {
