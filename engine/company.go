@@ -20,6 +20,9 @@ func (c *companies) forget() { c.known, c.shared = map[string]string{}, "" }
 
 // ensure finds or makes the Accounts that the new Contacts of a group hang on.
 func (c *companies) ensure(ctx context.Context, group []Person, matches []PersonMatch, carry carrier) (map[string]string, error) {
+	if err := c.resume(ctx, group, matches); err != nil {
+		return nil, err
+	}
 	var names []string
 	first := map[string]Person{}
 	for i, p := range group {
@@ -36,6 +39,26 @@ func (c *companies) ensure(ctx context.Context, group []Person, matches []Person
 		return c.known, nil
 	}
 	return c.known, c.make(ctx, names, first, carry)
+}
+
+// resume takes up people whose company's Account an export has made before it was cut off, or the CRM refused their
+// Contact: that Account carries their e-mail address, but it is not yet all that they are to become.
+func (c *companies) resume(ctx context.Context, group []Person, matches []PersonMatch) error {
+	for i, p := range group {
+		m := matches[i]
+		if !p.Ordered || !m.Linked || m.Module != Accounts || Fold(m.Record["accountname"]) != Fold(p.Company) {
+			continue
+		}
+		outcome, settled, err := c.w.store.Outcome(ctx, store.Customer, p.Main().ID)
+		if err != nil {
+			return err
+		}
+		if !settled || outcome.State == store.Held || outcome.State == store.Failed {
+			c.known[Fold(p.Company)] = m.Record.ID()
+			matches[i] = PersonMatch{}
+		}
+	}
+	return nil
 }
 
 // make looks the names up and creates the Accounts of the companies among them that are missing.

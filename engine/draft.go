@@ -63,8 +63,7 @@ func (d Drafter) Default(module string, f vtigerws.Field) string {
 	if v, set := d.Defaults[module+"."+f.Name]; set {
 		return v
 	}
-	switch f.Type {
-	case "string", "text":
+	if fieldKind(f.Type) == "text" {
 		return None
 	}
 	return ""

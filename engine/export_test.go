@@ -101,3 +101,31 @@ func TestAnExportWaitsForAServerThatIsRestarted(t *testing.T) {
 		}
 	}
 }
+
+// Wherever an export of customers is killed, it ends as one that is left alone: with a Contact for everybody who has ordered.
+func TestAnExportOfCustomersThatIsKilledAnywhereMakesWhatItWouldHaveMade(t *testing.T) {
+	whole := newWorld(t, psapitest.Options{Data: tinyShop()}, vtigerwstest.Options{})
+	whole.export(t, "customers", engine.ExportOptions{})
+	steps := 0
+	for killed := true; killed; {
+		steps++
+		clocked(t, today, func(t *testing.T) {
+			w := newTown(t, psapitest.Options{Data: tinyShop()}, vtigerwstest.Options{})
+			g := w.dies(t, steps)
+			if _, err := w.Export(t.Context(), "customers", engine.ExportOptions{}); err == nil {
+				killed = false
+				return
+			}
+			w.dies(t, 0)
+			if closed, err := w.Closed(t.Context(), "customers"); err != nil || !closed {
+				w.export(t, "customers", engine.ExportOptions{})
+			}
+			for _, module := range []string{"Leads", "Contacts", "Accounts"} {
+				if want, got := len(whole.crm.Records(module)), len(w.crm.Records(module)); want != got {
+					t.Errorf("killed at step %d (%s): %d %s, want %d", steps, g.at, got, module, want)
+				}
+			}
+		})
+	}
+	t.Logf("%d kills", steps-1)
+}

@@ -200,3 +200,81 @@ func TestWhatTheCRMNoLongerRefusesGoesByItself(t *testing.T) {
 		})
 	}
 }
+
+// An export holds people whom the CRM refuses; once it does not, they become what the export would have made of them.
+func TestHeldCustomersOfAnExportBecomeWhatItWouldHaveMadeOfThem(t *testing.T) {
+	w := newWorld(t, psapitest.Options{Data: tinyShop()}, vtigerwstest.Options{Version: "5.2.1"})
+	ordered := map[string]bool{}
+	for _, o := range w.shop.Records("orders") {
+		ordered[o["id_customer"]] = true
+	}
+	denied := vtigerwstest.AllRights
+	denied.Create = false
+	w.crm.SetRights("Contacts", denied)
+	if s := w.export(t, "customers", engine.ExportOptions{}); int(s.Held) != len(ordered) {
+		t.Fatalf("%+v", s)
+	}
+	w.crm.SetRights("Contacts", vtigerwstest.AllRights)
+	w.pass(t)
+	if left, err := w.Records(t.Context(), store.Filter{}); err != nil || len(left) > 0 {
+		t.Errorf("still held: %+v %v", left, err)
+	}
+	for _, c := range w.shop.Records("customers") {
+		if !ordered[c["id"]] {
+			continue
+		}
+		for module, want := range map[string]int{"Contacts": 1, "Leads": 0} {
+			n := 0
+			for _, r := range w.crm.Records(module) {
+				if engine.Fold(r["email"].(string)) == engine.Fold(c["email"]) {
+					n++
+				}
+			}
+			if n != want {
+				t.Errorf("%s is %d times in %s, want %d", c["email"], n, module, want)
+			}
+		}
+	}
+}
+
+func TestACustomerWhoIsDeletedWhileHeldIsNotTriedForEver(t *testing.T) {
+	w := newWorld(t, psapitest.Options{Data: bareShop()}, vtigerwstest.Options{})
+	w.pass(t)
+	w.crm.SetPicklist("Leads", "rating", []string{"Hot", "Cold"})
+	w.crm.Require("Leads", "rating", true)
+	anna := w.act(t, psapitest.Action{Do: "register", Email: "anna@example.test", FirstName: "Anna", LastName: "Lind"})
+	w.pass(t)
+	w.act(t, psapitest.Action{Do: "delete-customer", Customer: anna.Customer})
+	w.pass(t)
+	list, err := w.Records(t.Context(), store.Filter{})
+	if err != nil || len(list) != 1 || list[0].State != store.Failed || list[0].Reason != "gone" {
+		t.Errorf("%+v %v", list, err)
+	}
+}
+
+// What is mandatory and typed as an e-mail address, a phone number or a link is text too: it has a default from the start.
+func TestEveryMandatoryTextHasADefault(t *testing.T) {
+	for _, field := range []string{"homephone", "yahooid"} {
+		t.Run(field, func(t *testing.T) {
+			w := newWorld(t, psapitest.Options{Data: bareShop()}, vtigerwstest.Options{})
+			w.pass(t)
+			w.crm.Require("Contacts", field, true)
+			lamp := w.act(t, psapitest.Action{Do: "product", Reference: "LAMP", Name: "Lamp"})
+			w.act(t, psapitest.Action{Do: "order", Email: "anna@example.test", LastName: "Lind", State: 1, Lines: []psapitest.Line{{Product: lamp.Product}}})
+			w.pass(t)
+			fields, err := w.Mandatory(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range fields {
+				if f.Module != "Contacts" || f.Field != field {
+					continue
+				}
+				contacts := w.crm.Records("Contacts")
+				if f.Needed || len(contacts) != 1 || contacts[0][field] != f.Default {
+					t.Errorf("%+v, Contacts %v", f, contacts)
+				}
+			}
+		})
+	}
+}

@@ -30,6 +30,7 @@ var personModules = []struct{ Module, EmailField string }{
 type PersonMatch struct {
 	Module string // "" = nobody
 	Record vtigerws.Record
+	Linked bool     // found by the link, not by the e-mail alone
 	Others []string // further records with the same e-mail, for the warning
 }
 
@@ -43,7 +44,7 @@ func matchPerson(linked map[string]string, found map[string][]vtigerws.Record) P
 	for _, m := range personModules {
 		for _, r := range found[m.Module] {
 			if linked[m.Module] == r.ID() && match.Module == "" {
-				match.Module, match.Record = m.Module, r
+				match.Module, match.Record, match.Linked = m.Module, r, true
 			}
 		}
 	}
