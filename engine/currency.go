@@ -248,6 +248,9 @@ func (e *Engine) createCurrency(ctx context.Context, crm CRM, m money, own psapi
 	}
 	want := vtigerws.Currency{Name: own.Name, Code: strings.ToUpper(own.ISOCode), Symbol: own.Sign, Rate: rate, Active: true}
 	for attempt := 1; ; attempt++ {
+		if err := e.store.Holding(ctx); err != nil {
+			return vtigerws.Currency{}, err
+		}
 		made, err := crm.CreateCurrency(ctx, want)
 		if err == nil {
 			return made, nil

@@ -138,6 +138,8 @@ func (o *outbox) chain(ctx context.Context, c Chain, ids []int64) (carried, erro
 			state, why = verdict(err)
 			detail = refusal(write, err)
 			record, done.Dropped = vtigerws.Record{"id": write.ID}, []int64{ids[i]}
+		case leaseLost(err):
+			return carried{}, err // who has it now settles what we leave open
 		case problem.Temporary(err) || ctx.Err() != nil || problem.KindOf(err) == problem.Unknown || connection(err):
 			return o.giveUp(ctx, ids[i:], err)
 		default:
@@ -189,6 +191,9 @@ func (o *outbox) send(ctx context.Context, w vtigerws.Write, find Lookup, intent
 		return nil, err
 	}
 	for attempt := 1; ; attempt++ {
+		if err := o.store.Holding(context.WithoutCancel(ctx)); err != nil {
+			return nil, err
+		}
 		// A write that has left us is waited for, also when somebody wants us to stop.
 		record, err := o.crm.Do(context.WithoutCancel(ctx), w)
 		if err == nil {
@@ -319,6 +324,12 @@ func (l Lookup) is(r vtigerws.Record) bool {
 		}
 	}
 	return true
+}
+
+// leaseLost says that another process has the right to write by now.
+func leaseLost(err error) bool {
+	p, ok := problem.Of(err)
+	return ok && p.Kind == problem.Conflict && p.Code == "lease"
 }
 
 // connection says that an error is about reaching a server at all, not about the record that was to be written.

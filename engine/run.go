@@ -226,7 +226,7 @@ func (w *work) sample(ctx context.Context) {
 			continue
 		}
 		request, err := w.store.Beat(quiet, w.opts.Who, w.run.ID)
-		if problem.KindOf(err) == problem.Conflict {
+		if leaseLost(err) {
 			w.cancel(errLease)
 			continue
 		}

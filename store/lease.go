@@ -79,18 +79,13 @@ func (h holder) conflict(now time.Time) error {
 // Acquire takes the lease, for as long as Beat is called at least once per ttl. Who is shown to people. It is a
 // problem.Conflict with code "lease", naming the holder, while another holder is alive; one whose process is gone
 // (on this machine) or that was silent for longer than its own ttl is taken over. Runs that a former holder left
-// running or paused become Interrupted. Acquiring again what this Store holds is a sign of life.
+// running or paused become Interrupted. This Store itself is no exception: one process does one thing at a time.
 func (s *Store) Acquire(ctx context.Context, who string, ttl time.Duration) error {
 	token := rand.Text()
 	err := s.write(ctx, "lease", full, func(ctx context.Context, tx *sql.Tx) error {
 		now := s.now()
 		found, err := all(ctx, tx, scanHolder, selectHolder)
 		if err != nil {
-			return err
-		}
-		if len(found) > 0 && found[0].token == s.token.Load() {
-			_, err := tx.ExecContext(ctx, "UPDATE lease SET who = ?, ttl = ?, beat = ?", who, ttl.Milliseconds(), millis(now))
-			token = found[0].token
 			return err
 		}
 		if len(found) > 0 && found[0].alive(now) {
@@ -140,14 +135,18 @@ func (s *Store) own(ctx context.Context, tx *sql.Tx) (holder, error) {
 	case err != nil:
 		return holder{}, err
 	case len(found) == 0:
-		return holder{}, &problem.Error{
-			Kind: problem.Conflict, Where: "state file", Code: "lease",
-			Message: "the right to write records is not held by this process", Cure: "start again: unfinished writes are looked up first",
-		}
+		return holder{}, notHeld()
 	case found[0].token != s.token.Load():
 		return holder{}, found[0].conflict(s.now())
 	}
 	return found[0], nil
+}
+
+func notHeld() error {
+	return &problem.Error{
+		Kind: problem.Conflict, Where: "state file", Code: "lease",
+		Message: "the right to write records is not held by this process", Cure: "start again: unfinished writes are looked up first",
+	}
 }
 
 // fence stops a Store that has lost its lease (a process that was asleep for longer than its ttl) from starting
@@ -158,6 +157,26 @@ func (s *Store) fence(ctx context.Context, tx *sql.Tx) error {
 	}
 	_, err := s.own(ctx, tx)
 	return err
+}
+
+// Holding is nil while this Store has the lease that it took; else it is a problem.Conflict with code "lease". To be
+// asked before every write to the CRM: a process that was asleep for longer than its ttl has a successor, which
+// looks its unfinished writes up and sends them itself. A Store that never took a lease is not asked.
+func (s *Store) Holding(ctx context.Context) error {
+	token := s.token.Load()
+	if token == "" {
+		return nil
+	}
+	h, found, err := readOne(ctx, s, scanHolder, selectHolder)
+	switch {
+	case err != nil:
+		return err
+	case !found:
+		return notHeld()
+	case h.token != token:
+		return h.conflict(s.now())
+	}
+	return nil
 }
 
 // Release gives the lease back; where this Store does not hold it nothing happens.

@@ -26,7 +26,9 @@ func TestOneProcessAtATimeMayWrite(t *testing.T) {
 	wantProblem(t, err, problem.Conflict, "lease", "alice")
 	check(t, b.Release(t.Context(), "bob@shop (pid 2)")) // not his: nothing happens
 
-	check(t, a.Acquire(t.Context(), "alice@shop (pid 1)", ttl)) // again by its holder: a sign of life
+	wantProblem(t, a.Acquire(t.Context(), "alice@shop (pid 1)", ttl), problem.Conflict, "lease", "alice") // a process does one thing at a time
+	check(t, a.Holding(t.Context()))
+	check(t, b.Holding(t.Context())) // who never took it is not asked
 	run := must[store.Run](t)(a.StartRun(t.Context(), store.Run{Kind: "products"}))
 	clock.at = clock.at.Add(time.Second)
 	must[string](t)(a.Beat(t.Context(), "alice@shop (pid 1)", run.ID))
@@ -40,8 +42,11 @@ func TestOneProcessAtATimeMayWrite(t *testing.T) {
 		t.Errorf("the run's beat is %v, want the lease's, %v", r.Beat, err)
 	}
 
-	check(t, a.Release(t.Context(), "alice@shop (pid 1)"))
+	clock.at = clock.at.Add(31 * time.Second)
 	check(t, b.Acquire(t.Context(), "bob@shop (pid 2)", ttl))
+	wantProblem(t, a.Holding(t.Context()), problem.Conflict, "lease", "bob")
+	check(t, b.Release(t.Context(), "bob@shop (pid 2)"))
+	wantProblem(t, a.Holding(t.Context()), problem.Conflict, "lease")
 }
 
 func TestNobodyWinsARaceForTheLeaseTwice(t *testing.T) {
