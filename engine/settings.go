@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"cartiger/problem"
@@ -92,6 +93,8 @@ func checkURL(v string) string {
 		return "is not a URL"
 	case u.Scheme != "http" && u.Scheme != "https":
 		return "does not start with http:// or https://"
+	case strings.ContainsFunc(v, unicode.IsSpace):
+		return "holds a blank"
 	case u.Host == "":
 		return "names no host"
 	case u.User != nil:

@@ -27,3 +27,15 @@ func FuzzPrefix(f *testing.F) {
 		}
 	})
 }
+
+func TestAnAddressHoldsNoBlank(t *testing.T) {
+	setting, _ := engine.FindSetting(engine.ShopURL)
+	for address, good := range map[string]bool{
+		"https://shop.example.test/": true, "http://shop.example.test/sub/folder": true,
+		"https://shop.example.test/ admin": false, "https://shop.example.test/\tx": false, "https://shop example.test/": false,
+	} {
+		if err := setting.Check(address); (err == nil) != good {
+			t.Errorf("%q: %v", address, err)
+		}
+	}
+}

@@ -76,7 +76,7 @@ func TestFromTheFirstStartToARunningExport(t *testing.T) {
 			// A link is taken away, and made again by hand.
 			x.Press("/").Type("dollar").Press("enter").SeeLine("> Dollar", "linked")
 			x.Press("enter", "up", "up").See("> (none)").Press("enter").See("unlinked *").Press("s").See("Save 1 change?").Press("y").SeeLine("Dollar", "not linked")
-			x.Press("enter", "down", "down").See("> Dollar").Press("enter").See("1 unsaved change").Press("s").See("Save 1 change?").Press("y").See("by hand")
+			x.Press("enter").See("[Dollar - USD").Press("enter").See("1 unsaved change").Press("s").See("Save 1 change?").Press("y").See("by hand")
 
 			x.Press("4").See("Products").Press("e").See("Export products into the CRM?").Press("y").SeeLine("Products", "running").See("/ 246")
 			x.Gone(figures.FindString(x.Screen())) // the bar moves

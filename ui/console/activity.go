@@ -3,7 +3,9 @@ package console
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
 
@@ -49,7 +51,10 @@ func (v *activity) rows(a *app, w int) []row {
 	state, words := a.export.stateOf(a, "watch")
 	// What follows from the shop's changes is told here wherever they are carried from.
 	if run, active := a.live.running(); active && run.Kind == "watch" {
-		words = carried(run) + ", " + requests(run) + ", by " + run.Who
+		words = a.live.watched(run)
+		if a.own["watch"] == nil {
+			words += "; by " + run.Who
+		}
 	}
 	rows := []row{
 		{line: line{{"Following the shop  ", strong}, state, {"  " + words, faint}}},
@@ -74,10 +79,14 @@ func (v *activity) logRows(a *app, w int) []row {
 		return []row{{line: toned(faint, "The log is empty.")}}
 	}
 	rows := make([]row, 0, len(entries))
-	for i := len(entries) - 1; i >= 0; i-- {
-		e := entries[i]
+	last := a.opt.Now().Local().Format(time.DateOnly)
+	for _, e := range slices.Backward(entries) {
+		if day := e.At.Local().Format(time.DateOnly); day != last {
+			rows = append(rows, heading(e.At.Local().Format("Monday, 2 January 2006")))
+			last = day
+		}
 		id := fmt.Sprintf("%s:%d", recordRow(e.Entity, e.ShopID), e.ID)
-		rows = append(rows, row{id: id, line: entryLine(e, w-2)})
+		rows = append(rows, row{id: id, line: entryLine(e, e.At.Local().Format(time.TimeOnly), w-2)})
 	}
 	return rows
 }
@@ -160,12 +169,21 @@ func (v *activity) pane(a *app) []row {
 			{line: line{{e.Label, strong}, {"  " + string(e.State), stateTone(e.State)}}},
 			prose(plain, e.Message),
 			{},
-			prose(faint, "enter shows the record and its writes."),
+			prose(faint, "enter shows all of it: what was sent and answered."),
 		}
 	}
 	return a.recordPane(v.grid.cursor)
 }
 
-func (v *activity) hint(*app) note {
-	return note{faint, "esc goes back."}
+func (v *activity) hint(a *app) note {
+	if e, ok := v.entry(a); ok {
+		if cols := entryColumns(a.listWidth() - 2); width(clean(e.Message)) > a.listWidth()-2-cols[0].w-cols[1].w-cols[2].w-6 {
+			return hintOf(plain, e.Message) // cut off in its row
+		}
+		return hintOf(faint, "esc goes back, enter shows what was sent and answered.")
+	}
+	if n := a.recordHint(v.grid.cursor); n.text != "" {
+		return n
+	}
+	return hintOf(faint, "esc goes back.")
 }

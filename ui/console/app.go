@@ -1,6 +1,8 @@
 package console
 
 import (
+	"strings"
+
 	tea "github.com/charmbracelet/bubbletea"
 
 	"cartiger/engine"
@@ -101,8 +103,20 @@ func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	return a, cmd
 }
 
-// keys handles what one read of the terminal brought: keys typed fast, or over a slow line, arrive as one message.
+// keys handles what one read of the terminal brought: keys typed fast, or over a slow line, arrive as one message, and
+// esc with the key after it as alt and that key.
 func (a *app) keys(msg tea.KeyMsg) tea.Cmd {
+	switch typing := a.place()&(inText|inFilter) != 0; {
+	case msg.Paste && !typing:
+		a.say(warn, "Nothing is being typed: enter opens the line under the cursor, then paste.")
+		return nil
+	case msg.Paste: // what was copied brings line ends and colours along
+		msg.Runes = []rune(clean(strings.Trim(string(msg.Runes), "\r\n\t")))
+	case msg.Alt && !typing:
+		esc := a.key(tea.KeyMsg{Type: tea.KeyEsc})
+		msg.Alt = false
+		return tea.Batch(esc, a.keys(msg))
+	}
 	if msg.Type != tea.KeyRunes || msg.Paste || len(msg.Runes) < 2 {
 		return a.key(msg)
 	}
@@ -224,7 +238,7 @@ func (a *app) screenKey(msg tea.KeyMsg) tea.Cmd {
 		a.find = typing("", s.list().filter, false)
 		a.find.done = func(*app, string, string) tea.Cmd { return nil }
 	case help:
-		a.page("All keys", keyPage())
+		a.help()
 	case quit:
 		return a.quit()
 	case save, undo, undoAll:
@@ -267,14 +281,20 @@ func neighbour(at place, next bool) place {
 
 func (a *app) findKey(msg tea.KeyMsg) tea.Cmd {
 	g := a.screen().list()
-	switch actionOf(msg, inFilter) {
+	switch act := actionOf(msg, inFilter); act {
+	case help:
+		a.help()
+		return nil
+	case up, down:
+		g.move(a.screen().rows(a, a.listWidth()), map[action]int{up: -1, down: 1}[act])
+		return nil
 	case back:
 		g.filter, a.find = "", nil
 		return nil
 	case open:
 		a.find = nil
 		if g.filter != "" {
-			a.say(plain, "Shown: lines with \""+g.filter+"\". esc shows all.")
+			a.say(plain, "Only lines with \""+g.filter+"\" are shown. esc shows all.")
 		}
 		return nil
 	}

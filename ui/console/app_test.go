@@ -10,6 +10,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 	"pgregory.net/rapid"
 
+	"cartiger/engine"
 	"cartiger/store"
 )
 
@@ -74,7 +75,7 @@ func TestAKeyThatCannotActSaysWhy(t *testing.T) {
 // Every key of the table is on the page of keys, and what the bar shows is in the table.
 func TestThePageOfKeysComesFromTheTable(t *testing.T) {
 	page := ""
-	for _, r := range keyPage() {
+	for _, r := range layout(keyPage(onDetails), 200) {
 		page += r.line.String() + "\n"
 	}
 	seen := map[string]bool{}
@@ -110,6 +111,99 @@ func TestTheFilterShowsOnlyMatchingLines(t *testing.T) {
 		p.press("3", "/").see("find:").typed("franc").seeLine("Swiss Franc").dontSee("USA, Dollars", "Create Account").press("enter").see(`lines with "franc"`)
 		p.press("enter").see("[Franc suisse - CHF").press("esc", "esc").see("USA, Dollars")
 		p.press("/").typed("zzz").dontSee("Swiss").press("esc").see("Swiss Franc")
+	})
+}
+
+func TestAFilterThatMatchesNothingSaysSo(t *testing.T) {
+	for _, screen := range []string{"1", "2", "3", "4", "a"} {
+		sit(t, newFake(), 80, 24, func(p *person) {
+			p.press(screen, "/").typed("zzz").see(`No line here holds "zzz". esc shows all.`).press("enter", "down", "enter").see(`only lines with "zzz"`)
+			p.press("esc").dontSee("zzz")
+		})
+	}
+}
+
+func TestAFilteredListSaysSoAsLongAsItIsOneAndKeepsTheHeadingsOfWhatItShows(t *testing.T) {
+	sit(t, newFake(), 80, 24, func(p *person) {
+		p.press("3", "/").typed("fr").press("down").press("enter").see("Swiss Franc", "Currencies from CRM", `only lines with "fr"`)
+		p.dontSee("When an order is placed", "Order states", "Other settings", "Names")
+		p.press("down", "down").see(`only lines with "fr"`).press("esc").dontSee("only lines").see("Order states")
+	})
+}
+
+func TestAnAnswerTooLongForOneRowIsReadToItsEnd(t *testing.T) {
+	sit(t, newFake(), 60, 16, func(p *person) {
+		p.press("t").read("validate and test the connection with the values as they stand here; saves nothing.")
+		if n := strings.Count(p.screen(), "\n"); n != 15 {
+			t.Errorf("the screen has %d rows", n+1)
+		}
+		p.press("down").dontSee("validate").see("> vtiger CRM") // the list has its rows back
+	})
+}
+
+func TestAllKeysAreToldFromEverywhereAndThenOneIsWhereOneWas(t *testing.T) {
+	sit(t, newFake(), 80, 24, func(p *person) {
+		where := func(heading string) {
+			t.Helper()
+			p.see("All keys").press("?").see("All keys") // there is no page of keys over the page of keys
+			if first := strings.Split(p.screen(), "\n")[4]; first != " "+heading {
+				t.Errorf("the page begins with %q, not %q", first, heading)
+			}
+			p.press("esc").dontSee("All keys")
+		}
+		p.press("3", "?")
+		where("3 Configuration")
+		p.press("l").wait(10 * time.Millisecond).see("Link automatically").press("?")
+		where("A page or a question")
+		p.see("Link automatically").press("esc").to("Sales order prefix").press("enter").typed("?").see("Not allowed here").press("f1")
+		where("Typing and choosing")
+		p.typed("X").see("now: Bon de commande noX1").press("esc").to("Missing product").press("enter", "?")
+		where("Typing and choosing")
+		p.see("> create").press("esc", "/", "f1")
+		where("Typing and choosing")
+		p.see("find:")
+	})
+}
+
+// Over a slow line esc and the key after it arrive in one read, which Bubble Tea takes for alt and that key.
+func TestEscAndTheNextKeyInOneReadAreTwoKeys(t *testing.T) {
+	sit(t, newFake(), 80, 24, func(p *person) {
+		p.press("a").update(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("j"), Alt: true})
+		p.see("[1 Details]", "> vtiger CRM")
+	})
+}
+
+func TestTextPastedWhereNothingIsTypedPressesNoKeys(t *testing.T) {
+	sit(t, newFake(), 80, 24, func(p *person) {
+		p.press("4").pasted("ey2").see("[4 Export]", "Nothing is being typed: enter opens the line under the cursor, then paste.").didNothing()
+		p.press("e").wait(time.Second).pasted("y").see("Export products into the CRM?").didNothing()
+	})
+}
+
+func TestPastedTextBringsNoLineEndsAndNoEscapes(t *testing.T) {
+	sit(t, newFake(), 80, 24, func(p *person) {
+		p.press("2").to("User name").press("enter", "ctrl+u").pasted("\t\x1b[31madmin\x1b[0m\x07\r\n").press("enter").seeLine("User name", "admin").dontSee("unsaved", "31m")
+		p.press("3").to("Shared account").press("enter", "ctrl+u").pasted("two\nlines").see("[two lines_")
+	})
+}
+
+func TestALetterGoesToTheChoiceThatBeginsWithIt(t *testing.T) {
+	f := newFake()
+	for i := range 300 {
+		f.table.Rows = append(f.table.Rows, engine.CurrencyRow{ShopID: int64(10 + i), ShopName: "Coin " + strings.Repeat("i", i%7), ShopCode: "X", ShopActive: true, State: "not linked"})
+	}
+	sit(t, f, 80, 24, func(p *person) {
+		p.press("3").to("Swiss Franc").press("enter").press("c").see("> Coin  - X").press("p").see("> Pound - GBP").press("d").see("> Dollar").press("z").read("a letter goes to what begins with it.", "> Dollar")
+		p.press("pgdown").see("11 of 306").press("pgup", "G").see("306 of 306").press("esc")
+	})
+}
+
+func TestQuittingAsksWhileARetryRuns(t *testing.T) {
+	sit(t, newFake(), 80, 24, func(p *person) {
+		p.press("4").to("order 812").press("r", "q").see("Quit?", "The retry runs in this window.").press("y").wait(2 * time.Second)
+		if !p.quit {
+			t.Error("the console did not quit")
+		}
 	})
 }
 

@@ -2,7 +2,6 @@ package console
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -71,7 +70,7 @@ func (e tablesEvent) apply(a *app) tea.Cmd {
 }
 
 func (c *configuration) rows(a *app, w int) []row {
-	rows := []row{a.head("When an order is placed", onConfiguration, w)}
+	rows := []row{heading("When an order is placed")}
 	rows = append(rows, c.box(a, engine.CreateAccount, c.accountWords(a)), c.box(a, engine.CreatePotential, c.potentialWords(a)))
 	rows = append(rows, heading("Names"))
 	rows = append(rows, c.prefix(a, engine.OrderPrefix, w)...)
@@ -182,46 +181,10 @@ func (c *configuration) pane(a *app) []row {
 		return a.settingPane(name)
 	}
 	if r, ok := c.currency(); ok {
-		rows := []row{heading("Currency"), {}}
-		fact := func(name, v string) {
-			if v != "" {
-				rows = append(rows, row{line: line{{pad(name, 12), faint}, {v, plain}}})
-			}
-		}
-		fact("in the CRM", currencyName(r.CRMName, r.CRMCode))
-		if r.CRMBase {
-			fact("", "the CRM's base currency")
-		}
-		if s, found := c.shop(c.link(a, r)); found {
-			fact("in the shop", currencyName(s.ShopName, s.ShopCode))
-			fact("rate", s.Rate)
-		} else {
-			fact("in the shop", "(none)")
-			fact("same code", currencyName(r.ShopName, r.ShopCode))
-		}
-		fact("state", r.State)
-		fact("linked by", map[string]string{"auto": "its code", "hand": "hand"}[r.By])
-		if ch, changed := a.draft.of(linkRow(r)); changed {
-			rows = append(rows, row{}, prose(warn, "Unsaved: "+ch.from+" -> "+ch.to))
-			if ch.effect != "" {
-				rows = append(rows, row{}, prose(plain, ch.effect))
-			}
-		}
-		return rows
+		return c.currencyPane(a, r)
 	}
 	if s, ok := c.state(); ok {
-		m := c.mapped(a, s)
-		rows := []row{
-			heading(fmt.Sprintf("State %d %s", s.ShopState, s.Name)),
-			{},
-			{line: line{{pad("sales order", 12), faint}, {m.SOStatus, plain}}},
-			{line: line{{pad("invoice", 12), faint}, {m.InvoiceStatus, plain}}},
-			{},
-		}
-		if s.Invoice {
-			rows = append(rows, prose(plain, "An order that enters this state gets its invoice."))
-		}
-		return append(rows, prose(faint, "x gives the default back."))
+		return c.statePane(a, s)
 	}
 	return nil
 }
@@ -235,11 +198,11 @@ func (c *configuration) hint(a *app) note {
 	}
 	switch {
 	case len(links) > 0:
-		return note{plain, links[len(links)-1]}
+		return hintOf(plain, links[len(links)-1])
 	case a.draft.count(onConfiguration) > 0:
-		return note{plain, "s saves after showing what will change, u undoes."}
+		return hintOf(plain, "s saves after showing what will change, u undoes.")
 	case c.table.HeldByLinks > 0 && !strings.HasPrefix(c.grid.cursor, "setting:"):
-		return note{plain, plural(int64(c.table.HeldByLinks), "held order") + " wait for a currency to be linked."}
+		return hintOf(plain, waiting(c.table.HeldByLinks)+" for a currency: enter chooses it, l links by code.")
 	}
 	return meaning(c.grid.cursor)
 }

@@ -3,6 +3,11 @@ package console
 import (
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"cartiger/engine"
+	"cartiger/problem"
 )
 
 func TestTheExampleFollowsWhileTyping(t *testing.T) {
@@ -78,7 +83,7 @@ func TestUnsavedLinksStandInTheWayOfAutomaticLinking(t *testing.T) {
 	sit(t, newFake(), 80, 24, func(p *person) {
 		p.press("3").to("USA, Dollars").press("x").seeLine("USA, Dollars", "(none)", "unlinked *").press("l").see("Currency links are unsaved")
 		p.press("x").see("This currency is not linked.").press("u").dontSee("unlinked *")
-		p.to("Yen").press("enter").see("The CRM has no JPY: l creates it there and links it.")
+		p.to("Yen").press("enter").see("JPY is inactive in the shop: no order comes in it.")
 	})
 }
 
@@ -113,5 +118,73 @@ func TestDifferentBaseCurrenciesAreARedLine(t *testing.T) {
 	f.table.BasesAgree, f.table.CRMBase, f.table.RateOfCRMBase = false, "USD", "1.325"
 	sit(t, f, 80, 24, func(p *person) {
 		p.press("3").see("! The CRM's base is USD, the shop's EUR: prices are converted at 1.325")
+	})
+}
+
+func TestRatesStandWithTheirPointsBelowEachOther(t *testing.T) {
+	got := aligned([]string{"1", "1.324717", "129.5", ""})
+	if diff := cmp.Diff([]string{"1       ", "1.324717", "129.5     ", "       "}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestAShopCurrencyThatTheCRMHasIsLinkedInTheCRMsLine(t *testing.T) {
+	f := newFake()
+	f.table.Rows[2].ShopID, f.table.Rows[2].ShopName, f.table.Rows[2].ShopCode = 0, "", "" // unlinked: a line each
+	f.table.Rows = append(f.table.Rows, engine.CurrencyRow{ShopID: 4, ShopName: "Franc suisse", ShopCode: "CHF", ShopActive: true, State: "not linked"})
+	sit(t, f, 80, 24, func(p *person) {
+		p.press("3").to("Franc suisse").seeLine("> (none)", "Franc suisse - CHF", "! not linked").press("enter").seeLine("> Swiss Franc - CHF", "[Franc suisse - CHF")
+		p.press("enter").seeLine("> Swiss Franc - CHF", "Franc suisse", "changed *")
+	})
+}
+
+func TestAShopCurrencyThatTheCRMLacksIsCreatedByLinkingAutomatically(t *testing.T) {
+	f := newFake()
+	f.table.Rows[4].ShopActive, f.table.Rows[4].State = true, "not linked"
+	sit(t, f, 80, 24, func(p *person) {
+		p.press("3").to("Yen").press("enter").see("The CRM has no JPY: l creates it there and links it.")
+	})
+}
+
+func TestOnlyACurrencyThatOrdersWaitForIsTrouble(t *testing.T) {
+	f := newFake()
+	f.table.Rows = append(f.table.Rows, engine.CurrencyRow{CRMID: "21x9", CRMName: "Rupee", CRMCode: "INR", State: "not linked"})
+	sit(t, f, 120, 40, func(p *person) {
+		p.press("3").to("Rupee").seeLine("Rupee - INR", "(none)", "  not linked").see("The shop sells nothing in it").press("enter").see("Rupee is inactive in the CRM: activate it there")
+		p.to("Swiss Franc").seeLine("Swiss Franc", "! not linked").see("Orders in this currency are held")
+	})
+}
+
+func TestWhoSavesALinkLearnsWhenHeldOrdersGo(t *testing.T) {
+	sit(t, newFake(), 80, 24, func(p *person) {
+		p.press("3").to("Swiss Franc").press("enter", "enter", "s", "y").wait(10*time.Millisecond).read("Saved: 1 change.", "R on 4 Export retries them now.")
+	})
+}
+
+func TestTheOwnerOfRecordsIsSearchedByNameOrGivenByItsID(t *testing.T) {
+	f := newFake()
+	f.people = []engine.Choice{{ID: "19x5", Label: "anna"}}
+	sit(t, f, 80, 24, func(p *person) {
+		p.press("3").to("Owner of records").press("enter").see("Users or Groups").typed("ann").press("enter").wait(10*time.Millisecond).see("> anna  19x5").press("enter").seeLine("Owner of records", "19x5 *")
+		p.press("enter", "ctrl+u").typed("20x3").press("enter").seeLine("Owner of records", "20x3 *").press("enter", "ctrl+u", "enter").seeLine("Owner of records", "(empty)").dontSee("unsaved")
+	})
+}
+
+func TestDetailsAreAskedAgainAfterWhatTheySayWasChanged(t *testing.T) {
+	f := newFake()
+	sit(t, f, 80, 24, func(p *person) {
+		p.seeLine("Currencies", "WARNING").press("3", "l").wait(10 * time.Millisecond)
+		f.mu.Lock()
+		f.checks[8] = engine.Check{ID: "currencies", Title: "Currencies", Level: engine.OK, Text: "4 of 4 linked"}
+		f.mu.Unlock()
+		p.press("y").wait(time.Second).press("1").wait(time.Second).seeLine("Currencies", "ok", "4 of 4 linked")
+	})
+}
+
+func TestAnErrorOfTheTablesIsReadToItsEnd(t *testing.T) {
+	f := newFake()
+	f.fail["Currencies"] = &problem.Error{Kind: problem.Unauthorised, Where: "vtiger", Message: "the CRM user may not read Currencies, so that no link can be shown", Cure: "Give it the right."}
+	sit(t, f, 60, 24, func(p *person) {
+		p.press("3").read("! vtiger: the CRM user may not read Currencies, so that no link can be shown. Give it the right. r asks again.")
 	})
 }

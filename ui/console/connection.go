@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	tea "github.com/charmbracelet/bubbletea"
@@ -62,15 +63,11 @@ func (c *connection) rows(a *app, w int) []row {
 	for _, r := range connectionRows {
 		if r.group != group {
 			group = r.group
-			if len(rows) == 0 {
-				rows = append(rows, a.head(group, onConnection, w))
-			} else {
-				rows = append(rows, heading(group))
-			}
+			rows = append(rows, heading(group))
 		}
 		rows = append(rows, a.settingRow(r.setting, r.title, r.help, w)...)
 	}
-	rows = append(rows, c.testRows(w)...)
+	rows = append(rows, c.testRows(a, w)...)
 	rows = append(rows, row{})
 	rows = append(rows, c.fieldRows(a, w)...)
 	rows = append(rows, row{}, heading("Seldom needed"))
@@ -101,15 +98,8 @@ func (c *connection) act(a *app, act action) (tea.Cmd, string) {
 			return nil, "The CRM's mandatory fields are not known yet: connect first."
 		}
 		c.module = (c.module + map[action]int{nextModule: 1, prevModule: n - 1}[act]) % n
-		if strings.HasPrefix(id, "field:") {
-			// Stay among the fields: the first one of the module.
-			for _, f := range c.fields {
-				if f.Module == c.modules()[c.module] {
-					c.grid.cursor = fieldRow(f)
-					break
-				}
-			}
-		}
+		i := slices.IndexFunc(c.fields, func(f engine.MandatoryField) bool { return f.Module == c.modules()[c.module] })
+		c.grid.cursor, c.grid.moved = fieldRow(c.fields[i]), true
 	case unlink:
 		f, ok := c.field()
 		if !ok || f.Default == "" {
@@ -165,13 +155,13 @@ func (c *connection) hint(a *app) note {
 	switch {
 	case !a.ready:
 	case len(a.settings.Missing()) == 5 && len(a.draft.changes) == 0:
-		return note{plain, "Nothing is set up yet: type URL, user and keys (enter edits), t tests, s saves."}
+		return hintOf(plain, "Nothing is set up yet: type URL, user and keys (enter edits), t tests, s saves.")
 	case len(a.settings.Missing()) > 0 && strings.Contains(missingWords(a), "empty"):
-		return note{plain, "Still to fill in: " + missingWords(a) + "."}
+		return hintOf(plain, "Still to fill in: "+missingWords(a)+".")
 	case len(a.settings.Missing()) > 0:
-		return note{plain, "All filled in: t tests, s saves."}
+		return hintOf(plain, "All filled in: t tests, s saves.")
 	case strings.HasPrefix(c.grid.cursor, "field:"):
-		return note{plain, "Without a value for these fields vtiger refuses the record: give each a default."}
+		return hintOf(plain, "Without a value for these fields vtiger refuses the record: give each a default.")
 	}
 	return meaning(c.grid.cursor)
 }

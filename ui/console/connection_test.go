@@ -88,6 +88,49 @@ func TestAFailedTestNamesTheStepAndTheCure(t *testing.T) {
 	})
 }
 
+func TestWhereShopAndCRMBothFailBothAreTold(t *testing.T) {
+	f := newFake()
+	f.testSteps = []engine.Step{
+		{Name: "CRM login", Err: &problem.Error{Kind: problem.Unauthorised, Where: "vtiger", Message: "the access key is wrong", Cure: "Copy the access key again."}},
+		{Name: "shop", Err: &problem.Error{Kind: problem.Unavailable, Where: "PrestaShop", Message: "no answer", Cure: "Is the shop up?"}},
+	}
+	sit(t, f, 80, 24, func(p *person) {
+		p.press("2", "t").wait(time.Second).see("! vtiger: the access key is wrong.", "Copy the access key again.", "! PrestaShop: no answer.", "Is the shop up?")
+		p.press("esc").seeLine("Validate and test", "1 CRM login FAILED   2 shop FAILED").dontSee("FAILED   FAILED")
+	})
+}
+
+func TestTheStepsOfATestAreNotCutOff(t *testing.T) {
+	f := newFake()
+	f.testSteps = nil
+	for _, name := range []string{"challenge", "login", "module list", "rights", "shop"} {
+		f.testSteps = append(f.testSteps, engine.Step{Name: name, Took: 158 * time.Millisecond})
+	}
+	for w := 60; w <= 110; w++ {
+		sit(t, f, w, 24, func(p *person) {
+			p.press("2", "t").wait(time.Second).see("1 challenge ok 158 ms", "4 rights ok 158 ms", "5 shop ok 158 ms", "test ok")
+		})
+	}
+}
+
+func TestATestIsOldWhenItsValuesHaveChanged(t *testing.T) {
+	sit(t, newFake(), 80, 24, func(p *person) {
+		p.press("2", "t").wait(time.Second).see("test ok").to("User name").press("enter").typed("2").press("enter").see("changed since: t tests again").dontSee("test ok")
+	})
+}
+
+func TestAReferenceIsAlsoGivenByItsID(t *testing.T) {
+	sit(t, newFake(), 80, 24, func(p *person) {
+		p.press("2").to("Vendor Name").press("enter").read("An id such as 3x14 is taken as it is.").typed("31x7").press("enter").seeLine("vendor_id", "31x7 *").didNothing()
+	})
+}
+
+func TestAnotherModuleIsSeenInASmallWindow(t *testing.T) {
+	sit(t, newFake(), 60, 16, func(p *person) {
+		p.press("2", "m").see("module < SalesOrder >", "> Subject")
+	})
+}
+
 func TestMandatoryFieldsAreEditedByTheirType(t *testing.T) {
 	sit(t, newFake(), 80, 24, func(p *person) {
 		p.press("2").see("module < Products >  2 of 3", "! no default") // the first module that needs one

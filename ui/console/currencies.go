@@ -12,11 +12,30 @@ import (
 )
 
 // currencyColumns are: CRM currency, arrow, shop currency, rate, state.
-func currencyColumns(w int) []column {
+func currencyColumns(w, rate int) []column {
 	if w < fullWidth {
-		return []column{{w: 19}, {w: 2}, {w: 18}, {w: 8, from: fullWidth}, {}}
+		return []column{{w: 19}, {w: 2}, {w: 18}, {w: rate, from: fullWidth}, {}}
 	}
-	return []column{{w: 26}, {w: 2}, {w: 22}, {w: 8, right: true}, {}}
+	return []column{{w: 26}, {w: 2}, {w: 20}, {w: rate, right: true}, {}}
+}
+
+// aligned are numbers padded so that their points stand below each other.
+func aligned(numbers []string) []string {
+	behind := func(s string) int {
+		if _, decimals, ok := strings.Cut(s, "."); ok {
+			return 1 + len(decimals)
+		}
+		return 0
+	}
+	most := 0
+	for _, s := range numbers {
+		most = max(most, behind(s))
+	}
+	out := make([]string, len(numbers))
+	for i, s := range numbers {
+		out[i] = s + strings.Repeat(" ", most-behind(s))
+	}
+	return out
 }
 
 // link is the shop currency of a CRM currency as it stands on the screen; 0 = none.
@@ -61,11 +80,12 @@ func (c *configuration) currencyRows(a *app, w int) []row {
 		case c.loading:
 			why = "asking shop and CRM ..."
 		case c.err != nil:
-			why = "! " + describe(c.err)
+			why = "! " + describe(c.err) + " r asks again."
 		}
-		return []row{{line: line{{"Currencies and order states  ", strong}, {why, faint}}}}
+		return paragraph(line{{"Currencies and order states  ", strong}, {why, faint}}, w)
 	}
-	cols, heads := currencyColumns(w), []string{"Currencies from CRM", "Currencies from shop"}
+	rates, widest := c.rates(a)
+	cols, heads := currencyColumns(w, widest), []string{"Currencies from CRM", "Currencies from shop"}
 	if w < fullWidth {
 		heads = []string{"Currencies of CRM", "of shop"}
 	}
@@ -78,13 +98,13 @@ func (c *configuration) currencyRows(a *app, w int) []row {
 		} else {
 			words += ", and the shop has no rate for it: exports refuse"
 		}
-		rows = append(rows, row{line: toned(bad, words)})
+		rows = append(rows, paragraph(toned(bad, words), w)...)
 	}
-	for _, r := range c.table.Rows {
+	for i, r := range c.table.Rows {
 		if _, taken := c.linkedTo(a, r.ShopID); r.CRMID == "" && taken {
 			continue // the draft links it: it stands in its CRM currency's row
 		}
-		rows = append(rows, c.currencyRow(a, r, w))
+		rows = append(rows, c.currencyRow(a, r, cols, rates[i], w))
 		if a.ed != nil && a.ed.row == linkRow(r) {
 			rows = append(rows, a.ed.list(cols[0].w+2+2+2)...)
 		}
@@ -92,28 +112,47 @@ func (c *configuration) currencyRows(a *app, w int) []row {
 	return rows
 }
 
-func (c *configuration) currencyRow(a *app, r engine.CurrencyRow, w int) row {
-	id, cols := linkRow(r), currencyColumns(w)
-	shopName, rate := currencyName(r.ShopName, r.ShopCode), r.Rate
-	state := span{r.State, plain}
-	if r.CRMID != "" {
-		s, found := c.shop(c.link(a, r))
-		if found {
-			shopName, rate = currencyName(s.ShopName, s.ShopCode), s.Rate
-		} else {
-			shopName, rate = "(none)", ""
+// rates are the rates as they stand in the rows of the table, and the width of the widest.
+func (c *configuration) rates(a *app) (rates []string, widest int) {
+	for _, r := range c.table.Rows {
+		rate := r.Rate
+		if r.CRMID != "" {
+			s, _ := c.shop(c.link(a, r))
+			rate = s.Rate
 		}
+		rates = append(rates, rate)
 	}
-	switch r.State {
-	case "linked":
+	rates = aligned(rates)
+	for _, s := range rates {
+		widest = max(widest, len(s))
+	}
+	return rates, widest
+}
+
+// lacking says that orders of an active shop currency wait for the link that this row lacks.
+func (c *configuration) lacking(r engine.CurrencyRow) bool {
+	code := r.ShopCode
+	if r.CRMID != "" {
+		code = r.CRMCode
+	}
+	return r.State != "linked" && slices.Contains(c.table.UnlinkedShopActive, code)
+}
+
+func (c *configuration) currencyRow(a *app, r engine.CurrencyRow, cols []column, rate string, w int) row {
+	id := linkRow(r)
+	shopName := currencyName(r.ShopName, r.ShopCode)
+	if r.CRMID != "" {
+		s, _ := c.shop(c.link(a, r))
+		shopName = currencyName(s.ShopName, s.ShopCode)
+	}
+	state := span{r.State, faint}
+	switch {
+	case r.State == "linked" && r.By == "hand":
+		state = span{"by hand", good}
+	case r.State == "linked":
 		state.tone = good
-		if r.By == "hand" {
-			state.text = "by hand"
-		}
-	case "not linked", "missing":
-		state = span{"! " + r.State, bad}
-	default:
-		state.tone = faint
+	case c.lacking(r):
+		state = span{"! not linked", bad}
 	}
 	if ch, changed := a.draft.of(id); changed {
 		state = span{"changed *", warn}
@@ -144,7 +183,21 @@ func (c *configuration) currency() (engine.CurrencyRow, bool) {
 // editLink opens the list of shop currencies in the row.
 func (c *configuration) editLink(a *app, r engine.CurrencyRow) string {
 	if r.CRMID == "" {
-		return "The CRM has no " + clean(r.ShopCode) + ": l creates it there and links it."
+		i := slices.IndexFunc(c.table.Rows, func(x engine.CurrencyRow) bool { return x.CRMID != "" && x.CRMCode == r.ShopCode })
+		switch {
+		case !r.ShopActive:
+			return clean(r.ShopCode) + " is inactive in the shop: no order comes in it. Activate it there, then l links it."
+		case i < 0:
+			return "The CRM has no " + clean(r.ShopCode) + ": l creates it there and links it."
+		case c.link(a, c.table.Rows[i]) != 0:
+			return "The CRM's " + clean(r.ShopCode) + " is linked to another currency: its own line changes that."
+		}
+		// The link stands in the CRM currency's line.
+		r = c.table.Rows[i]
+		c.grid.cursor = linkRow(r)
+	}
+	if !r.CRMActive {
+		return clean(r.CRMName) + " is inactive in the CRM: activate it there (Settings, Currencies), or l does it."
 	}
 	list := []choice{{"0", "(none)", ""}}
 	for _, s := range c.table.Rows {
@@ -221,13 +274,48 @@ func (c *configuration) putLink(a *app, r engine.CurrencyRow, shopID int64) {
 		if s.ShopCode != r.CRMCode {
 			ch.effect = "! " + r.CRMCode + " and " + s.ShopCode + " are different currencies: amounts will be taken as they are."
 		} else if c.table.HeldByLinks > 0 {
-			ch.effect = plural(int64(c.table.HeldByLinks), "held order") + " wait for a currency link: those in " + s.ShopCode + " will go."
+			ch.effect = waiting(c.table.HeldByLinks) + " for a currency link: those in " + s.ShopCode + " will go."
 		}
 		ch.apply = func(ctx context.Context, e Engine) error { return e.SetCurrencyLink(ctx, r.CRMID, shopID) }
 	}
 	a.draft.put(ch)
 	// What is unlinked must be saved before what takes its place.
 	slices.SortStableFunc(a.draft.changes, func(x, y change) int { return boolRank(y) - boolRank(x) })
+}
+
+// waiting says how many held orders wait.
+func waiting(n int) string {
+	if n == 1 {
+		return "1 held order waits"
+	}
+	return plural(int64(n), "held order") + " wait"
+}
+
+// currencyPane is all about the currency of a row.
+func (c *configuration) currencyPane(a *app, r engine.CurrencyRow) []row {
+	shop, base, inCRM := r, "", currencyName(r.CRMName, r.CRMCode)
+	if r.CRMID != "" {
+		shop, _ = c.shop(c.link(a, r))
+	}
+	if r.CRMBase {
+		base = "the CRM's base currency"
+	}
+	rows := append([]row{heading("Currency"), {}}, facts(
+		"in the CRM", inCRM, "", base, "in the shop", currencyName(shop.ShopName, shop.ShopCode), "rate", shop.Rate,
+		"state", r.State, "linked by", map[string]string{"auto": "its code", "hand": "hand"}[r.By])...)
+	switch ch, changed := a.draft.of(linkRow(r)); {
+	case changed:
+		return append(rows, row{}, prose(warn, "Unsaved: "+ch.from+" -> "+ch.to), row{}, prose(plain, ch.effect))
+	case r.State == "linked":
+		rows = append(rows, row{}, prose(faint, "Orders in "+shop.ShopCode+" are written in this currency, at the rate they were placed with."))
+	case c.lacking(r):
+		rows = append(rows, row{}, prose(plain, "Orders in this currency are held until it is linked: enter chooses, l links by code."))
+	case r.State == "inactive":
+		rows = append(rows, row{}, prose(faint, "No order comes in it as long as it is inactive."))
+	default:
+		rows = append(rows, row{}, prose(faint, "The shop sells nothing in it: no link is needed."))
+	}
+	return rows
 }
 
 func boolRank(c change) int {
@@ -316,5 +404,5 @@ func (e linkedEvent) apply(a *app) tea.Cmd {
 	} else {
 		a.say(good, "Done: "+plural(int64(len(e.steps)), "step")+" of automatic linking.")
 	}
-	return tea.Batch(c.show(a), a.details.read(a))
+	return tea.Batch(c.show(a), a.details.outdated(a))
 }

@@ -20,6 +20,7 @@ type details struct {
 	known     bool // a status is there, asked or remembered
 	asked     bool // shop and CRM were asked by this console
 	asking    bool
+	old       bool                          // what was changed since makes the last answer untrue
 	counts    map[store.Entity]store.Counts // of the table as it is shown
 	countedAt time.Time
 }
@@ -44,7 +45,7 @@ func (d *details) read(a *app) tea.Cmd {
 func (d *details) ask(a *app) tea.Cmd { return d.askThen(a, nil) }
 
 func (d *details) askThen(a *app, then func(a *app) tea.Cmd) tea.Cmd {
-	d.asking = true
+	d.asking, d.old = true, false
 	return a.jobs.stream(func(ctx context.Context, tell func(event)) {
 		if st, err := a.eng.StoredStatus(ctx); err == nil {
 			tell(statusEvent{status: st})
@@ -83,8 +84,21 @@ func (d *details) show(a *app) tea.Cmd {
 	if !a.ready {
 		return nil
 	}
-	if !d.asked && !d.asking && len(a.settings.Missing()) == 0 {
+	stale := !d.asked || d.old || a.opt.Now().Sub(d.status.At) > freshFor
+	if stale && !d.asking && len(a.settings.Missing()) == 0 {
 		return d.ask(a)
+	}
+	return d.read(a)
+}
+
+// freshFor is how long an answer of shop and CRM is shown without asking again when a person comes back to it.
+const freshFor = time.Minute
+
+// outdated says that shop and CRM must be asked again: at once where it is seen.
+func (d *details) outdated(a *app) tea.Cmd {
+	d.old = true
+	if a.at == onDetails {
+		return d.show(a)
 	}
 	return d.read(a)
 }
@@ -180,7 +194,7 @@ func current(a *app, c engine.Check) string {
 	case !active:
 		return "stopped"
 	case run.Kind == "watch":
-		return "running: " + run.Who
+		return "running by " + run.Who + "; " + a.live.watched(run)
 	}
 	return "stopped; " + strings.ToLower(kindTitle(run.Kind)) + " run by " + run.Who
 }
@@ -299,10 +313,10 @@ func (d *details) hint(a *app) note {
 	if c, ok := d.check(); ok {
 		// The cure of what is wrong, or the whole of a text that its row cuts off.
 		if c.Level != engine.OK && c.Cure != "" {
-			return note{plain, c.Cure}
+			return hintOf(plain, c.Cure)
 		}
 		if text := current(a, c); width(clean(text)) > a.listWidth()-2-checkIndent {
-			return note{plain, text}
+			return hintOf(plain, text)
 		}
 	}
 	var parts []string
@@ -323,5 +337,5 @@ func (d *details) hint(a *app) note {
 	if parts == nil {
 		return note{}
 	}
-	return note{plain, sentence(strings.Join(parts, ", ") + ": enter on the line says what to do")}
+	return hintOf(plain, sentence(strings.Join(parts, ", ")+": enter on the line says what to do"))
 }

@@ -72,3 +72,10 @@ func TestTheTableFollowsARunningExport(t *testing.T) {
 		p.wait(3*time.Second).seeLine("Products", "1,607", "400").seeLine("Following shop", "products run by bert@shop2 (pid 77)")
 	})
 }
+
+func TestWhoComesBackAfterAMinuteSeesAFreshAnswer(t *testing.T) {
+	f := newFake()
+	sit(t, f, 80, 24, func(p *person) {
+		p.press("2").wait(30 * time.Second).press("1").dontSee("asking shop").press("2").wait(time.Minute).press("1").see("asking shop and CRM ...").wait(time.Second)
+	})
+}

@@ -18,6 +18,7 @@ type dialog struct {
 	run   func(a *app) tea.Cmd // what y does
 	left  func(a *app) tea.Cmd // what leaving the question without y does; nil = nothing
 	also  map[action]func(a *app) tea.Cmd
+	under *dialog // what the page of all keys lies over
 }
 
 // question is a dialog that only y answers with yes: enter never does what cannot be undone.
@@ -39,6 +40,17 @@ func (a *app) page(title string, rows []row) {
 	a.clear()
 }
 
+// help shows all keys over whatever is in view.
+func (a *app) help() {
+	if a.dlg != nil && a.dlg.title == keysTitle {
+		return
+	}
+	a.dlg = &dialog{title: keysTitle, rows: keyPage(a.place()), at: inPage, under: a.dlg}
+	a.clear()
+}
+
+const keysTitle = "All keys"
+
 // key handles a key of the dialog.
 func (d *dialog) key(a *app, act action) tea.Cmd {
 	if do := d.also[act]; do != nil {
@@ -49,8 +61,10 @@ func (d *dialog) key(a *app, act action) tea.Cmd {
 	case yes:
 		a.dlg = nil
 		return d.run(a)
+	case help:
+		a.help()
 	case no, back:
-		a.dlg = nil
+		a.dlg = d.under
 		a.clear()
 		if d.left != nil {
 			return d.left(a)
@@ -84,10 +98,33 @@ func (d *dialog) view(a *app, h int) (lines []string, above, below int) {
 type note struct {
 	tone tone
 	text string
+	life life
 }
 
+// hintOf is a note for when there is nothing else to say.
+func hintOf(t tone, text string) note { return note{tone: t, text: text} }
+
+// life is what makes a note untrue, apart from the next key, which takes every note away.
+type life uint8
+
+const (
+	lasting  life = iota
+	tillRun       // the next run begins
+	tillTurn      // a run begins, ends, pauses or goes on
+)
+
 // say puts a sentence into the message row; the next key takes it away.
-func (a *app) say(t tone, text string) { a.note = note{t, text} }
+func (a *app) say(t tone, text string) { a.note = note{tone: t, text: text} }
+
+// sayOf is say for what a run does, or is asked to do.
+func (a *app) sayOf(l life, t tone, text string) { a.note = note{t, text, l} }
+
+// turned takes away what a run's turn has made untrue.
+func (a *app) turned(begun bool) {
+	if a.note.life == tillTurn || begun && a.note.life == tillRun {
+		a.clear()
+	}
+}
 
 func (a *app) clear() { a.note = note{} }
 
@@ -104,20 +141,26 @@ func describe(err error) string {
 }
 
 // fail tells what went wrong: in the message row where it fits, on a page where it needs more room.
-func (a *app) fail(doing string, err error) {
-	text := "! " + describe(err)
-	if width(clean(text)) < a.w && !strings.Contains(text, "\n") || !a.free() {
+func (a *app) fail(doing string, errs ...error) {
+	text := "! " + describe(errs[0])
+	if len(errs) == 1 && width(clean(text)) < a.w && !strings.Contains(text, "\n") || !a.free() {
 		a.say(bad, text)
 		return
 	}
-	rows := []row{}
-	if p, ok := problem.Of(err); ok {
+	var rows []row
+	for i, err := range errs {
+		if i > 0 {
+			rows = append(rows, row{})
+		}
+		p, ok := problem.Of(err)
+		if !ok {
+			rows = append(rows, prose(bad, "! "+describe(err)))
+			continue
+		}
 		rows = append(rows, prose(bad, "! "+sentence(p.Error())))
 		if p.Cure != "" {
 			rows = append(rows, row{}, heading("What to do"), prose(plain, "  "+sentence(p.Cure)))
 		}
-	} else {
-		rows = append(rows, prose(bad, text))
 	}
 	a.page("Could not "+doing, rows)
 }

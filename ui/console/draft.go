@@ -2,9 +2,9 @@ package console
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	tea "github.com/charmbracelet/bubbletea"
 )
@@ -81,8 +81,8 @@ func (d *draft) star(row string) span {
 
 // savedEvent says which edits are saved; the others stay a draft.
 type savedEvent struct {
-	rows []string
-	err  error
+	saved []change
+	errs  []error
 }
 
 // ask shows what will change and saves it on y.
@@ -90,7 +90,7 @@ func (d *draft) ask(a *app) {
 	rows := []row{}
 	var effects []string
 	for _, c := range d.changes {
-		rows = append(rows, row{line: line{{"  " + pad(clean(c.label), 30), strong}, {" " + c.from, faint}, {" -> ", faint}, {c.to, plain}}})
+		rows = append(rows, fact("  "+clean(c.label), 31, c.from+" -> "+c.to))
 		if c.effect != "" && !slices.Contains(effects, c.effect) {
 			effects = append(effects, c.effect)
 		}
@@ -102,7 +102,7 @@ func (d *draft) ask(a *app) {
 		}
 	}
 	if a.connection.untested(d) {
-		rows = append(rows, row{}, row{line: toned(warn, "! The connection was not tested with these values: esc, then t, tests them first.")})
+		rows = append(rows, row{}, prose(warn, "! The connection was not tested with these values: esc, then t, tests them first."))
 	}
 	a.ask(question{
 		title: "Save " + plural(int64(len(d.changes)), "change") + "?",
@@ -117,23 +117,25 @@ func (d *draft) save(a *app) tea.Cmd {
 	a.saving = true
 	a.say(faint, "saving ...")
 	return a.jobs.do(func(ctx context.Context) event {
-		var saved []string
+		var e savedEvent
 		var refused error
 		if len(set) > 0 {
-			refused = a.eng.Save(ctx, set)
+			if refused = a.eng.Save(ctx, set); refused != nil {
+				e.errs = append(e.errs, refused)
+			}
 		}
-		errs := []error{refused}
 		for _, c := range changes {
 			err := refused // the settings are saved all or none
 			if c.setting == "" {
-				err = c.apply(ctx, a.eng)
-				errs = append(errs, err)
+				if err = c.apply(ctx, a.eng); err != nil {
+					e.errs = append(e.errs, err)
+				}
 			}
 			if err == nil {
-				saved = append(saved, c.row)
+				e.saved = append(e.saved, c)
 			}
 		}
-		return savedEvent{saved, errors.Join(errs...)}
+		return e
 	})
 }
 
@@ -165,23 +167,31 @@ func (a *app) draftKey(act action) tea.Cmd {
 }
 
 func (e savedEvent) apply(a *app) tea.Cmd {
-	reconnect, first := false, len(a.settings.Missing()) > 0
-	for _, id := range e.rows {
-		c, ok := a.draft.of(id)
-		reconnect = reconnect || ok && c.on == onConnection && c.setting != ""
-		a.draft.drop(id)
+	reconnect, linked, first := false, false, len(a.settings.Missing()) > 0
+	for _, c := range e.saved {
+		reconnect = reconnect || c.on == onConnection && c.setting != ""
+		linked = linked || strings.HasPrefix(c.row, "link:") && c.value != "0"
+		if now, ok := a.draft.of(c.row); ok && now.value == c.value && now.to == c.to {
+			a.draft.drop(c.row) // unless it was edited again meanwhile
+		}
 	}
-	if e.err != nil {
-		a.fail("save everything", e.err)
-	} else {
-		a.say(good, "Saved: "+plural(int64(len(e.rows)), "change")+".")
+	words := "Saved: " + plural(int64(len(e.saved)), "change") + "."
+	switch {
+	case len(e.errs) > 0:
+		a.fail("save everything", e.errs...)
+	case linked && a.configuration.table.HeldByLinks > 0:
+		a.say(good, words+" Held orders go by themselves while the shop is followed; R on 4 Export retries them now.")
+	default:
+		a.say(good, words)
 	}
 	a.connection.stale, a.configuration.stale = true, true
 	// What the screens show depends on the settings: they are read first.
 	return a.readSettingsThen(func(a *app) tea.Cmd {
 		a.saving = false
 		cmds := []tea.Cmd{a.screen().show(a)}
-		if reconnect {
+		if !reconnect {
+			cmds = append(cmds, a.details.outdated(a))
+		} else {
 			cmds = append(cmds, a.details.askThen(a, func(a *app) tea.Cmd {
 				if !first || len(a.settings.Missing()) > 0 || a.details.broken() {
 					return nil

@@ -50,6 +50,7 @@ func sitWith(t *testing.T, f *fake, s setup, script func(p *person)) {
 	synctest.Test(t, func(t *testing.T) {
 		f.now = time.Now
 		jobs := newJobs(t.Context())
+		defer jobs.close() // also when the script fails
 		o := Options{State: f, Who: me, Now: time.Now, Environ: func(name string) string { return s.env[name] }}.complete(f)
 		p := &person{t: t, fake: f, inbox: make(chan tea.Msg, 4096)}
 		p.app = newApp(f, o, jobs, term.Facts{UTF8: true, Color: s.color, Terminal: true})
@@ -57,7 +58,6 @@ func sitWith(t *testing.T, f *fake, s setup, script func(p *person)) {
 		p.start(p.app.Init())
 		p.wait(time.Second)
 		script(p)
-		jobs.close()
 	})
 }
 
@@ -115,7 +115,7 @@ var specialKeys = map[string]tea.KeyMsg{
 	"enter": {Type: tea.KeyEnter}, "esc": {Type: tea.KeyEsc}, "tab": {Type: tea.KeyTab}, "shift+tab": {Type: tea.KeyShiftTab},
 	"up": {Type: tea.KeyUp}, "down": {Type: tea.KeyDown}, "left": {Type: tea.KeyLeft}, "right": {Type: tea.KeyRight},
 	"home": {Type: tea.KeyHome}, "end": {Type: tea.KeyEnd}, "pgup": {Type: tea.KeyPgUp}, "pgdown": {Type: tea.KeyPgDown},
-	"backspace": {Type: tea.KeyBackspace}, "ctrl+c": {Type: tea.KeyCtrlC}, "ctrl+u": {Type: tea.KeyCtrlU},
+	"f1": {Type: tea.KeyF1}, "backspace": {Type: tea.KeyBackspace}, "ctrl+c": {Type: tea.KeyCtrlC}, "ctrl+u": {Type: tea.KeyCtrlU},
 	"space": {Type: tea.KeySpace, Runes: []rune{' '}},
 }
 
@@ -190,6 +190,18 @@ func (p *person) see(texts ...string) *person {
 	for _, text := range texts {
 		if !strings.Contains(screen, text) {
 			p.t.Fatalf("not on the screen: %q\n%s", text, screen)
+		}
+	}
+	return p
+}
+
+// read is see for sentences, which may be broken into several lines.
+func (p *person) read(sentences ...string) *person {
+	p.t.Helper()
+	screen := strings.Join(strings.Fields(p.screen()), " ")
+	for _, s := range sentences {
+		if !strings.Contains(screen, s) {
+			p.t.Fatalf("not to be read: %q\n%s", s, p.screen())
 		}
 	}
 	return p

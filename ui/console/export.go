@@ -18,9 +18,9 @@ type exports struct {
 	grid       grid
 	unfinished map[string]store.Run
 	closed     map[string]bool
-	since      string // orders of the past: placed since, yyyy-mm-dd; "" = not chosen, nothing is exported
-	checking   bool   // the checks before an export are being asked
-	previewing context.CancelFunc
+	since      string  // orders of the past: placed since, yyyy-mm-dd; "" = not chosen, nothing is exported
+	checking   bool    // the checks before an export are being asked
+	page       *dialog // of the preview that is being made
 }
 
 func (x *exports) list() *grid { return &x.grid }
@@ -92,21 +92,32 @@ func (x *exports) rows(a *app, w int) []row {
 		if active && running.Kind == kind {
 			rows = append(rows, x.progress(a, running, w)...)
 		} else if run, open := x.unfinished[kind]; open && a.own[kind] == nil {
-			for _, s := range wrap(unfinishedSentence(run), w-4) {
-				rows = append(rows, row{kids: true, line: toned(warn, " "+s)})
+			for _, r := range paragraph(toned(warn, " "+unfinishedSentence(run)), w-2) {
+				r.kids = true
+				rows = append(rows, r)
 			}
 		}
 	}
 	if active && slices.Contains(otherKinds, running.Kind) {
-		rows = append(rows, row{line: line{{" " + pad(kindTitle(running.Kind), 18) + "  ", plain}, {"running", good}}})
+		state, words := x.stateOf(a, running.Kind)
+		l := columns(w-3, kindColumns, span{kindTitle(running.Kind), plain}, state, span{words, plain})
+		rows = append(rows, row{line: line{{" ", plain}}.and(l...)})
 		rows = append(rows, x.progress(a, running, w)...)
 	}
-	if levels := a.live.shownLevels(w - 15); active || slices.Max(levels) > 0 {
-		rows = append(rows, row{}, row{line: line{{fmt.Sprintf("last %d s   ", len(levels)), faint}, {a.th.spark(levels), bar}}})
-	}
-	rows = append(rows, x.recent(a, w)...)
 	rows = append(rows, row{})
-	return append(rows, a.troubleRows(w)...)
+	if levels := a.live.shownLevels(w - 15); active || slices.Max(levels) > 0 {
+		rows = append(rows, row{line: line{{fmt.Sprintf("last %d s   ", len(levels)), faint}, {a.th.spark(levels), bar}}})
+	}
+	// The last records have what the other rows leave, and the first of those that need a person stay in view.
+	troubles := a.troubleRows(w)
+	room := a.bodyHeight() - len(rows) - 1 - min(len(troubles), 4)
+	if last := a.live.lastRecords(min(max(room, 3), 10)); len(last) > 0 {
+		for _, e := range last {
+			rows = append(rows, row{line: entryLine(e, timeOf(e, a.opt.Now()), w-2)})
+		}
+		rows = append(rows, row{})
+	}
+	return append(rows, troubles...)
 }
 
 // stateOf is a kind's state word and the sentence behind it.
@@ -128,7 +139,7 @@ func (x *exports) stateOf(a *app, kind string) (span, string) {
 		return state, words
 	}
 	if a.own[kind] != nil {
-		return span{"starting", good}, ""
+		return span{"starting", good}, "logging in and reading the CRM's fields ..."
 	}
 	if kind == "watch" {
 		if ran && last.Message != "" && last.State == store.Broken {
@@ -160,7 +171,20 @@ func (x *exports) stateOf(a *app, kind string) (span, string) {
 	case n >= 0:
 		return ready, number(n) + " to look at; known codes are left alone"
 	}
-	return ready, ""
+	return ready, "known codes are left alone"
+}
+
+// does says what a kind of run does, and to how many or which records.
+func does(kind, which string) string {
+	switch kind {
+	case "products":
+		return which + " products of the shop are looked at, without combinations. Those whose code the CRM has are left alone, the others are created."
+	case "customers":
+		return which + " customers of the shop are looked at. Those whose e-mail the CRM has are left alone; the others become Leads, or Contacts if they have ordered. Customers can be exported once."
+	case "orders":
+		return which + " are written with what they need: customer, account, products. Those that are in the CRM stay as they are."
+	}
+	return "Carries over what changes in the shop: registrations, logins, orders, their states and lines, new products."
 }
 
 // day is a moment as people say it: the time today, else the date.
@@ -281,27 +305,21 @@ func (x *exports) confirm(a *app, kind string) {
 	a.clear()
 	var blocked []row
 	rows := []row{}
-	all := "All"
+	which := "All"
 	if n := a.inShop(kind); n > 0 {
-		all = number(n)
+		which = number(n)
 	}
-	switch kind {
-	case "products":
-		rows = append(rows, prose(plain, all+" products of the shop are looked at. Those whose code the CRM has are left alone, the others are created."))
-	case "customers":
-		rows = append(
-			rows, prose(plain, all+" customers of the shop are looked at. Those whose e-mail the CRM has are left alone; the others become Leads, or Contacts if they have ordered."),
-			prose(plain, "Customers can be exported once."))
-	case "orders":
-		rows = append(rows, prose(plain, "Orders placed since "+x.since+" are written with what they need: customer, account, products."))
+	if kind == "orders" {
+		which = "Orders placed since " + x.since
 	}
+	rows = append(rows, prose(plain, does(kind, which)))
 	rows = append(rows, row{}, heading("Checks"))
 	for _, c := range a.details.status.Checks {
 		if c.Level == engine.OK {
 			continue
 		}
 		w := levelWord(c.Level)
-		r := row{line: line{{"  " + pad(clean(c.Title), 18), plain}, {pad(w.text, 9), w.tone}, {c.Text, plain}}}
+		r := row{line: line{{"  " + pad(clean(c.Title), 18), plain}, {pad(w.text, 9), w.tone}, {c.Text, plain}}, wrap: true}
 		rows = append(rows, r)
 		if c.Level == engine.Failure && slices.Contains(blocking, c.ID) {
 			blocked = append(blocked, r, prose(plain, "  "+c.Cure))
@@ -330,7 +348,7 @@ func (x *exports) confirm(a *app, kind string) {
 }
 
 func (x *exports) run(a *app, kind string, o engine.ExportOptions) tea.Cmd {
-	a.say(plain, "Closing this window loses nothing: what is finished is saved one by one.")
+	a.clear()
 	return a.begin(kind, func(ctx context.Context) (engine.Summary, error) { return a.eng.Export(ctx, kind, o) })
 }
 
@@ -339,7 +357,11 @@ func (x *exports) pane(a *app) []row {
 	if !ok {
 		return a.recordPane(x.grid.cursor)
 	}
-	rows := []row{heading(kindTitle(kind)), {}}
+	which := "All"
+	if kind == "orders" {
+		which = kindTitle(kind)
+	}
+	rows := []row{heading(kindTitle(kind)), {}, prose(faint, does(kind, which)), {}}
 	if run, ran := a.live.runs[kind]; ran {
 		return append(rows, runRows(run)...)
 	}
@@ -347,22 +369,35 @@ func (x *exports) pane(a *app) []row {
 }
 
 func (x *exports) hint(a *app) note {
-	n := x.situation(a)
-	if kind, ok := x.kind(); ok && n.text == "" && a.w < fullWidth {
-		_, n.text = x.stateOf(a, kind) // cut off in its row
+	if run, active := a.live.running(); active {
+		switch {
+		case a.own[run.Kind] == nil && run.State == store.Paused:
+			return hintOf(warn, "Paused; run by "+run.Who+": p lets it go on, x stops it.")
+		case a.own[run.Kind] == nil:
+			return hintOf(plain, "Run by "+run.Who+": p asks it to pause, x to stop.")
+		case run.State == store.Paused:
+			return hintOf(warn, "Paused: p lets it go on, x stops it.")
+		case run.Kind == "watch":
+			return hintOf(plain, "The shop is followed while this window is open; w stops it.")
+		}
+		return hintOf(plain, "Closing this window loses nothing: what is finished is saved one by one.")
 	}
-	return n
+	kind, ok := x.kind()
+	_, words := x.stateOf(a, kind)
+	_, open := x.unfinished[kind]
+	switch {
+	case !ok:
+		return a.recordHint(x.grid.cursor)
+	case width(clean(words)) > a.listWidth()-2-wordsIndent:
+		return hintOf(plain, words)
+	case kind == "watch":
+		return hintOf(plain, "w follows the shop while this window is open; `cartiger watch` does it without.")
+	case open || x.closed[kind] || len(a.settings.Missing()) > 0:
+		return note{}
+	case kind == "orders" && x.since == "":
+		return hintOf(plain, "enter sets since when orders are exported; new ones come by following the shop.")
+	}
+	return hintOf(plain, "e exports after a question, d shows first what would be written.")
 }
 
-func (x *exports) situation(a *app) note {
-	if run, active := a.live.running(); active {
-		if a.own[run.Kind] == nil {
-			return note{plain, "Run by " + run.Who + ": p asks it to pause, x to stop."}
-		}
-		if run.State == store.Paused {
-			return note{warn, "Paused: p lets it go on, x stops it."}
-		}
-		return note{plain, "Closing this window loses nothing: what is finished is saved one by one."}
-	}
-	return note{}
-}
+const wordsIndent = 34 // cells before the words of a kind

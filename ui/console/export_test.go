@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	tea "github.com/charmbracelet/bubbletea"
+
 	"cartiger/engine"
 	"cartiger/problem"
 	"cartiger/store"
@@ -30,7 +32,7 @@ func TestAnExportIsPausedGoesOnAndIsStopped(t *testing.T) {
 	f := newFake()
 	sit(t, f, 80, 24, func(p *person) {
 		p.press("4", "e").wait(time.Second).press("y").wait(2 * time.Second)
-		p.press("p").wait(time.Second).seeLine("Products", "paused").see("asked to pause")
+		p.press("p").wait(10*time.Millisecond).see("asked to pause").wait(time.Second).seeLine("Products", "paused").see("Paused: p lets it go on, x stops it.")
 		at := p.lineWith("/ 1,607")
 		p.wait(3 * time.Second)
 		if now := p.lineWith("/ 1,607"); now != at {
@@ -159,5 +161,96 @@ func TestTheActivityViewShowsChangesTroublesAndRuns(t *testing.T) {
 func TestAQuestionNeverOpensOverSomethingBeingTyped(t *testing.T) {
 	sit(t, newFake(), 80, 24, func(p *person) {
 		p.press("4", "e", "3").to("Sales order prefix").press("enter").wait(time.Second).typed("y").see("now: Bon de commande noy1").press("esc").didNothing()
+	})
+}
+
+func TestWhatWasSaidOfARunGoesWhenItIsNotTrueAnyMore(t *testing.T) {
+	f := newFake()
+	f.runElsewhere("products", "bert@shop2 (pid 77)")
+	sit(t, f, 80, 24, func(p *person) {
+		p.press("4", "x", "y").wait(10 * time.Millisecond).see("The export of products is asked to stop.")
+		f.end(0, store.Stopped)
+		p.wait(2 * time.Second).dontSee("is asked to stop").press("e").wait(time.Second).press("x").see("is stopping").wait(time.Second).see("e goes on where it stopped.")
+		f.runElsewhere("products", "bert@shop2 (pid 77)")
+		p.wait(2 * time.Second).see("Run by bert").dontSee("is stopped")
+		f.end(0, store.Stopped)
+	})
+}
+
+func TestWhatIsLeftOfUnfinishedOrdersIsShownWithoutADate(t *testing.T) {
+	f := newFake()
+	f.interrupted("orders", 608)
+	sit(t, f, 80, 24, func(p *person) {
+		p.press("4").to("Orders of the past").press("d").wait(10 * time.Millisecond).did("export orders dry=true resume=true since=0001-01-01").see("Preview of orders of the past")
+	})
+}
+
+func TestWhatComesBeforeTheFirstOrderIsTold(t *testing.T) {
+	f := newFake()
+	f.begin("orders", me)
+	sit(t, f, 80, 24, func(p *person) {
+		p.press("4").see("0 / 1,300", "what the orders need comes first: products and customers")
+		p.to("Orders of the past").press("enter", "esc")
+	})
+}
+
+func TestTheLastRecordsUseTheRoomThereIs(t *testing.T) {
+	f := newFake()
+	for i := range 40 {
+		f.log(store.Entry{At: clock, Level: "info", Label: "SKU_" + strings.Repeat("x", i%5), State: store.Created})
+	}
+	f.outcomes, f.counts = nil, nil
+	sit(t, f, 80, 24, func(p *person) {
+		if n := strings.Count(p.press("4").screen(), "created"); n != 10 {
+			t.Errorf("%d records in an empty screen", n)
+		}
+	})
+	sit(t, f, 60, 16, func(p *person) {
+		if n := strings.Count(p.press("4").screen(), "created"); n != 4 {
+			t.Errorf("%d records in a small screen", n)
+		}
+		p.see("Held and failed  none")
+	})
+}
+
+func TestWatchTellsWhenItLastLooked(t *testing.T) {
+	f := newFake()
+	sit(t, f, 80, 24, func(p *person) {
+		p.press("4", "w").wait(5 * time.Second)
+		f.mu.Lock()
+		f.runs[0].ShopRequests = 8
+		f.mu.Unlock()
+		p.wait(3*time.Second).seeLine("no change yet; last look 00:00:0", "8 shop requests").press("1").to("Following shop").see("running by anna@shop1 (pid 4121); no change yet; last look 00:00:0")
+		p.press("4", "w").wait(time.Second)
+	})
+}
+
+func TestLinesOfOtherDaysSayWhichDayTheyAreOf(t *testing.T) {
+	f := newFake()
+	f.log(store.Entry{At: clock.AddDate(0, 0, -1), Level: "info", Entity: store.Product, ShopID: 1, Label: "SKU_1", State: store.Created})
+	f.log(store.Entry{At: clock, Level: "info", Entity: store.Product, ShopID: 2, Label: "SKU_2", State: store.Created})
+	sit(t, f, 80, 24, func(p *person) {
+		p.press("4").seeLine("31 Dec", "SKU_1").seeLine("00:00:00", "SKU_2").press("a").see("Friday, 31 December 1999")
+	})
+}
+
+func TestALineThatIsCutOffIsReadInTheMessageRow(t *testing.T) {
+	f := newFake()
+	long := "currency CHF is not linked: link it in Configuration, the order goes by itself then"
+	f.outcomes[0].Detail = long
+	f.log(store.Entry{At: clock, Level: "info", Entity: store.Order, ShopID: 9, Label: "order 9", State: store.Unchanged, Message: "nothing that the CRM keeps has changed in it"})
+	sit(t, f, 90, 24, func(p *person) {
+		p.press("4").to("order 812").see("C" + long[1:] + ".").press("a").to("order 9").see("nothing that the CRM keeps has changed in it").press("m").to("order 812").see("C" + long[1:] + ".")
+	})
+}
+
+func TestAnAnswerOfThePreviewWaitsUnderThePageOfKeys(t *testing.T) {
+	sit(t, newFake(), 80, 24, func(p *person) {
+		p.press("4")
+		p.update(specialKeys["esc"])
+		p.update(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("d")})
+		p.update(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune("?")})
+		p.settle()
+		p.see("All keys").press("esc").see("Preview of products", "created 2, unchanged 1,604, held 1")
 	})
 }

@@ -38,6 +38,7 @@ type editor struct {
 	// search asks the CRM for records that the typed text names; they become the choices.
 	search   func(ctx context.Context, text string) ([]engine.Choice, error)
 	searched string // the text the choices answer
+	optional bool   // an empty value is one
 	busy     bool
 	done     func(a *app, value, label string) tea.Cmd
 }
@@ -125,6 +126,25 @@ func dateEditor(row, value string) *editor {
 	return ed
 }
 
+// searching makes the value a record of the CRM: found by a part of its name, or given by its id.
+func (ed *editor) searching(a *app, modules []string) {
+	ed.hint = "Type a part of the name in " + strings.Join(modules, " or ") + "; enter searches the CRM. An id such as 3x14 is taken as it is."
+	eng := a.eng
+	ed.search = func(ctx context.Context, words string) ([]engine.Choice, error) {
+		var all []engine.Choice
+		for _, m := range modules {
+			found, err := eng.SearchReference(ctx, m, words)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, found...)
+		}
+		return all, nil
+	}
+}
+
+var idShape = regexp.MustCompile(`^[0-9]+x[0-9]+$`)
+
 // place says who gets the keys.
 func (ed *editor) place() place {
 	if ed.listed {
@@ -152,20 +172,24 @@ func (ed *editor) key(a *app, msg tea.KeyMsg) (cmd tea.Cmd, message string, clos
 		return nil, "", true
 	case open:
 		return ed.take(a)
-	case up, down, top, bottom:
-		by := map[action]int{up: -1, down: 1, top: -len(ed.choices), bottom: len(ed.choices)}[act]
+	case help:
+		a.help()
+		return nil, "", false
+	case up, down, pageUp, pageDown, top, bottom:
+		by := map[action]int{up: -1, down: 1, pageUp: -maxListed, pageDown: maxListed, top: -len(ed.choices), bottom: len(ed.choices)}[act]
 		if ed.step != nil {
 			ed.input.SetValue(ed.step(ed.input.Value(), -by))
 			ed.input.CursorEnd()
 			return nil, "", false
 		}
-		if len(ed.choices) > 0 {
-			ed.at = min(max(ed.at+by, 0), len(ed.choices)-1)
+		if len(ed.choices) == 0 {
+			return nil, "enter takes what is typed, esc leaves it as it was.", false
 		}
+		ed.at = min(max(ed.at+by, 0), len(ed.choices)-1)
 		return nil, "", false
 	}
 	if ed.listed {
-		return nil, "", false
+		return nil, ed.jump(msg), false
 	}
 	if msg.Type == tea.KeyRunes || msg.Type == tea.KeySpace {
 		var refused bool
@@ -179,6 +203,19 @@ func (ed *editor) key(a *app, msg tea.KeyMsg) (cmd tea.Cmd, message string, clos
 	}
 	ed.input, _ = ed.input.Update(msg)
 	return nil, message, false
+}
+
+// jump goes to the next choice that begins with a letter, and says when there is none.
+func (ed *editor) jump(msg tea.KeyMsg) string {
+	want := strings.ToLower(string(msg.Runes))
+	for i := range ed.choices {
+		at := (ed.at + 1 + i) % len(ed.choices)
+		if want != "" && strings.HasPrefix(strings.ToLower(clean(ed.choices[at].label)), want) {
+			ed.at = at
+			return ""
+		}
+	}
+	return "Up and down choose, enter takes, esc leaves it as it was; a letter goes to what begins with it."
 }
 
 // allowed drops the characters that the rule forbids, from a key or from pasted text.
@@ -202,6 +239,8 @@ func (ed *editor) allowed(msg tea.KeyMsg) (tea.KeyMsg, bool) {
 func (ed *editor) take(a *app) (tea.Cmd, string, bool) {
 	value, label := ed.value(), ""
 	switch {
+	case ed.search != nil && (idShape.MatchString(strings.TrimSpace(value)) || value == "" && ed.optional):
+		value = strings.TrimSpace(value)
 	case ed.search != nil && (ed.searched != ed.input.Value() || len(ed.choices) == 0):
 		return ed.find(a), "", false
 	case ed.search != nil:

@@ -19,7 +19,27 @@ func prose(t tone, s string) row { return row{line: toned(t, s), wrap: true} }
 // heading is a row of its own above others.
 func heading(s string) row { return row{line: toned(strong, s)} }
 
-// layout breaks paragraphs into rows of at most w cells; the indent of the first row is kept.
+// fact is a name and what it stands for, the value hanging beside the name.
+func fact(name string, w int, value string) row {
+	return row{line: line{{pad(clean(name), w) + " ", faint}, {value, plain}}, wrap: true}
+}
+
+// facts are names with their values, given in pairs; those without a value are left out.
+func facts(pairs ...string) []row {
+	var rows []row
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			rows = append(rows, fact(pairs[i], 11, pairs[i+1]))
+		}
+	}
+	return rows
+}
+
+// minHanging is the room that a paragraph needs beside a name; where there is less it stands below the name.
+const minHanging = 24
+
+// layout breaks paragraphs into rows of at most w cells. The last piece of a paragraph is its text; what stands
+// before it (a name, a mark) or its indent stays to its left.
 func layout(rows []row, w int) []row {
 	var out []row
 	for _, r := range rows {
@@ -27,17 +47,28 @@ func layout(rows []row, w int) []row {
 			out = append(out, r)
 			continue
 		}
-		t := r.line[len(r.line)-1].tone
-		s := r.line.String()
-		indent := s[:len(s)-len(strings.TrimLeft(s, " "))]
-		for l := range strings.SplitSeq(r.line[0].text, "\n") {
-			for _, part := range wrap(strings.TrimLeft(l, " "), w-len(indent)-1) {
-				out = append(out, row{line: line{{indent + part, t}}})
-			}
+		last := len(r.line) - 1
+		before, text := r.line[:last], r.line[last]
+		bare := strings.TrimLeft(text.text, " ")
+		if n := len(text.text) - len(bare); n > 0 {
+			before = before.and(span{strings.Repeat(" ", n), plain})
+		}
+		indent := width(before.String())
+		if last > 0 && w-indent < minHanging && w-indent <= width(clean(bare)) {
+			out = append(out, row{line: before})
+			indent = 4
+			before = line{{strings.Repeat(" ", indent), plain}}
+		}
+		for _, part := range wrap(bare, w-indent-1) {
+			out = append(out, row{line: before.and(span{part, text.tone})})
+			before = line{{strings.Repeat(" ", indent), plain}}
 		}
 	}
 	return out
 }
+
+// paragraph is a piece of text in a list, broken into the rows that it needs.
+func paragraph(l line, w int) []row { return layout([]row{{line: l, wrap: true}}, w) }
 
 // grid is a list of rows with a cursor, a filter and a scroll position. The cursor is kept by the row's id, so it
 // stays on its record while the list changes under it.
@@ -49,21 +80,36 @@ type grid struct {
 	filter string
 }
 
-// matching applies the filter: rows with an id must hold its text, headings stay.
+// matching applies the filter: rows with an id must hold its text, and headings stay above those that do.
 func (g *grid) matching(rows []row) []row {
 	if g.filter == "" {
 		return rows
 	}
 	want := strings.ToLower(g.filter)
-	var out []row
-	keep := false
-	for _, r := range rows {
-		if !r.kids {
-			keep = r.id == "" || strings.Contains(strings.ToLower(r.line.String()), want)
+	var out, heads []row
+	keep, seen := false, false
+	for i, r := range rows {
+		switch {
+		case r.kids:
+		case r.id == "":
+			keep = false
+			if seen && (len(r.line) == 0 || rows[i-1].id != "" || rows[i-1].kids) {
+				heads = nil // of the lines above
+			}
+			heads = append(heads, r)
+			continue
+		default:
+			seen = true
+			if keep = strings.Contains(strings.ToLower(r.line.String()), want); keep {
+				out, heads = append(out, heads...), nil
+			}
 		}
 		if keep {
 			out = append(out, r)
 		}
+	}
+	if len(out) > 0 && len(out[0].line) == 0 {
+		out = out[1:]
 	}
 	return out
 }
@@ -84,7 +130,7 @@ func (g *grid) follow(rows []row, h int) {
 	rows = g.matching(rows)
 	ids := stops(rows)
 	if len(ids) == 0 {
-		g.at, g.top = 0, 0
+		g.cursor, g.at, g.top = "", 0, 0
 		return
 	}
 	if i := slices.Index(ids, g.cursor); i >= 0 && g.moved {
@@ -135,7 +181,9 @@ func (g *grid) move(rows []row, by int) {
 
 // view draws h rows, and says how many lie above and below.
 func (g *grid) view(th *theme, rows []row, w, h int) (lines []string, above, below int) {
-	rows = g.matching(rows)
+	if rows = g.matching(rows); len(rows) == 0 && g.filter != "" {
+		rows = []row{{line: toned(faint, "No line here holds \""+g.filter+"\". esc shows all.")}}
+	}
 	start := min(g.top, max(0, len(rows)-1))
 	end := min(len(rows), start+h)
 	for _, r := range rows[start:end] {

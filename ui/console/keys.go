@@ -28,11 +28,13 @@ const (
 	anyRun    = onExport | onActivity
 )
 
-// placeNames are the headings of the page of all keys, in its order.
-var placeNames = []struct {
+// placeName is a heading of the page of all keys.
+type placeName struct {
 	on   place
 	name string
-}{
+}
+
+var placeNames = []placeName{
 	{anyScreen, "Everywhere"},
 	{onDetails, "1 Details"},
 	{onConnection, "2 Connection"},
@@ -162,16 +164,19 @@ var bindings = []binding{
 	bind(back, inPage, "esc enter q", "esc", "back", "back to the screen"),
 
 	bind(open, inText|inFilter, "enter", "enter", "take", "take the value into the draft; nothing is saved yet"),
-	bind(up, inText, "up", "up/dn", "", "a date: a day later, a day earlier; a search: choose a record"),
-	bind(down, inText, "down", "down", "", ""),
-	bind(up, inChoice, "up k", "up/dn", "choose", "choose from the list"),
+	bind(up, inText|inFilter, "up", "up/dn", "", "a date: a day later, a day earlier; a search: choose a record; find: move in the list"),
+	bind(down, inText|inFilter, "down", "down", "", ""),
+	bind(up, inChoice, "up k", "up/dn", "choose", "choose from the list; another letter goes to what begins with it"),
 	bind(down, inChoice, "down j", "down", "", ""),
-	bind(top, inChoice, "g home pgup", "g", "", ""),
-	bind(bottom, inChoice, "G end pgdown", "G", "", ""),
+	bind(top, inChoice, "g home", "g", "", ""),
+	bind(bottom, inChoice, "G end", "G", "", ""),
+	bind(pageUp, inChoice, "pgup ctrl+b", "pgup", "", ""),
+	bind(pageDown, inChoice, "pgdown ctrl+f", "pgdn", "", ""),
 	bind(open, inChoice, "enter space", "enter", "take", ""),
 	bind(back, inText|inChoice|inFilter, "esc", "esc", "leave as it was", "leave the value as it was"),
 
-	bind(help, anyScreen, "?", "?", "keys", "all keys"),
+	bind(help, anyScreen|inPage|inConfirm|inChoice, "? f1", "?", "keys", "all keys (also F1)"),
+	bind(help, inText|inFilter, "f1", "F1", "keys", "all keys"),
 	bind(quit, anyScreen, "q", "q", "quit", "quit; asks while changes are unsaved or an export runs here"),
 	bind(interrupt, anyScreen|inPage|inConfirm|inText|inChoice|inFilter, "ctrl+c", "ctrl+c", "", "quit from everywhere; a second time without asking"),
 }
@@ -244,16 +249,24 @@ func keyBar(at place, w int) line {
 	return line{{" ", plain}}.and(l...).and(tail...)
 }
 
-// keyPage is the page of all keys.
-func keyPage() []row {
+// keyPage is the page of all keys, those of the place where it was asked for first.
+func keyPage(at place) []row {
 	var rows []row
+	var first, rest []placeName
 	for _, p := range placeNames {
+		if p.on != anyScreen && p.on&at != 0 {
+			first = append(first, p)
+		} else {
+			rest = append(rest, p)
+		}
+	}
+	for _, p := range slices.Concat(first, rest) {
 		var here []row
 		for _, b := range bindings {
 			if b.long == "" || !belongs(b.on, p.on) {
 				continue
 			}
-			here = append(here, row{line: line{{pad(b.key.Help().Key, 11), accent}, {b.long, plain}}})
+			here = append(here, row{line: line{{pad(b.key.Help().Key, 11), accent}, {b.long, plain}}, wrap: true})
 		}
 		if len(here) > 0 {
 			rows = append(rows, row{}, row{line: toned(strong, p.name)})

@@ -48,6 +48,10 @@ type live struct {
 	drawn   time.Time // when the parts that change only once a second were last renewed
 	recent  []store.Entry
 	levels  []int64
+
+	looked   time.Time // when watch last asked the shop something; zero = not seen yet
+	asked    int64     // its shop requests then
+	watching int64     // the run that they are of
 }
 
 // sample is how far a run was at a moment, for its speed.
@@ -186,6 +190,15 @@ func (e pollEvent) apply(a *app) tea.Cmd {
 		l.entries = l.entries[max(0, len(l.entries)-keptEntries):]
 	}
 	l.measure(e.live.runs)
+	if run, active := e.live.running(); active && run.Kind == "watch" {
+		if run.ID == l.watching && run.ShopRequests != l.asked {
+			l.looked = e.live.at
+		}
+		if run.ID != l.watching {
+			l.looked = time.Time{}
+		}
+		l.watching, l.asked = run.ID, run.ShopRequests
+	}
 	// Figures of a running export wait while the terminal has had its share; its end never waits.
 	now, isRunning := e.live.running()
 	if !wasRead || wasRunning != isRunning || was.ID != now.ID || was.State != now.State || a.traffic.allow(e.live.at) {
@@ -198,6 +211,9 @@ func (e pollEvent) apply(a *app) tea.Cmd {
 	}
 	var cmds []tea.Cmd
 	ended := wasRead && wasRunning && !isRunning
+	if begun := isRunning && (!wasRunning || was.ID != now.ID); begun || ended || was.State != now.State {
+		a.turned(begun)
+	}
 	if ended {
 		cmds = append(cmds, a.export.look(a))
 	}

@@ -2,14 +2,29 @@ package console
 
 import (
 	"fmt"
+	"time"
 
 	"cartiger/store"
 )
 
-var entryColumns = []column{{w: 8}, {w: 24}, {w: 9}, {}}
+// entryColumns are: time, record, state, message.
+func entryColumns(w int) []column {
+	if w < fullWidth-2 {
+		return []column{{w: 8}, {w: 16}, {w: 9}, {}}
+	}
+	return []column{{w: 8}, {w: 24}, {w: 9}, {}}
+}
+
+// timeOf is when an entry of the log was written: the time today, else the day.
+func timeOf(e store.Entry, now time.Time) string {
+	if at := e.At.Local(); at.Format(time.DateOnly) != now.Local().Format(time.DateOnly) {
+		return at.Format("2 Jan")
+	}
+	return e.At.Local().Format(time.TimeOnly)
+}
 
 // entryLine is a line of the log.
-func entryLine(e store.Entry, w int) line {
+func entryLine(e store.Entry, at string, w int) line {
 	label, state := e.Label, span{string(e.State), stateTone(e.State)}
 	if e.State == "" && e.Level != "info" {
 		state = span{e.Level, map[string]tone{"warning": warn, "error": bad}[e.Level]}
@@ -18,9 +33,9 @@ func entryLine(e store.Entry, w int) line {
 		label = fmt.Sprintf("%s %d", e.Entity, e.ShopID)
 	}
 	if label == "" && state.text == "" {
-		return columns(w, []column{{w: 8}, {}}, span{e.At.Local().Format("15:04:05"), faint}, span{e.Message, plain})
+		return columns(w, []column{{w: 8}, {}}, span{at, faint}, span{e.Message, plain})
 	}
-	return columns(w, entryColumns, span{e.At.Local().Format("15:04:05"), faint}, span{label, plain}, state, span{e.Message, plain})
+	return columns(w, entryColumns(w), span{at, faint}, span{label, plain}, state, span{e.Message, plain})
 }
 
 func stateTone(s store.State) tone {
@@ -35,12 +50,5 @@ func stateTone(s store.State) tone {
 	return faint
 }
 
-// recent are the last records, at most as many as leave room for the rest.
-func (x *exports) recent(a *app, w int) []row {
-	n := min(max(a.bodyHeight()-15, 3), 10)
-	var rows []row
-	for _, e := range a.live.recent[max(0, len(a.live.recent)-n):] {
-		rows = append(rows, row{line: entryLine(e, w-2)})
-	}
-	return rows
-}
+// lastRecords are the newest lines of the log, at most n.
+func (l *live) lastRecords(n int) []store.Entry { return l.recent[max(0, len(l.recent)-n):] }

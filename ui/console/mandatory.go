@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	tea "github.com/charmbracelet/bubbletea"
 
@@ -65,11 +64,11 @@ func (c *connection) fieldRows(a *app, w int) []row {
 		case c.loading:
 			why = "asking the CRM ..."
 		case c.err != nil:
-			why = "! " + describe(c.err)
+			why = "! " + describe(c.err) + " r asks again."
 		case c.known:
 			why = "none: every mandatory field is filled from the shop"
 		}
-		return []row{{line: line{{"Mandatory fields  ", strong}, {why, faint}}}}
+		return paragraph(line{{"Mandatory fields  ", strong}, {why, faint}}, w)
 	}
 	c.module = min(c.module, len(modules)-1)
 	module := modules[c.module]
@@ -151,6 +150,9 @@ func (c *connection) field() (engine.MandatoryField, bool) {
 	return c.fields[i], true
 }
 
+// ownerModules hold those that can own a record.
+var ownerModules = []string{"Users", "Groups"}
+
 // edit opens the editor of a mandatory field's default, by its type.
 func (c *connection) edit(a *app, f engine.MandatoryField) {
 	id := fieldRow(f)
@@ -163,22 +165,10 @@ func (c *connection) edit(a *app, f engine.MandatoryField) {
 	case "owner", "reference":
 		modules := f.RefersTo
 		if len(modules) == 0 && f.Type == "owner" {
-			modules = []string{"Users", "Groups"}
+			modules = ownerModules
 		}
 		ed.input.SetValue("")
-		ed.hint = "Type a part of the name in " + strings.Join(modules, " or ") + "; enter searches the CRM."
-		eng := a.eng
-		ed.search = func(ctx context.Context, words string) ([]engine.Choice, error) {
-			var all []engine.Choice
-			for _, m := range modules {
-				found, err := eng.SearchReference(ctx, m, words)
-				if err != nil {
-					return nil, err
-				}
-				all = append(all, found...)
-			}
-			return all, nil
-		}
+		ed.searching(a, modules)
 	case "text":
 		ed.hint = "Used whenever the shop has no value for it."
 	}

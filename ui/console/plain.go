@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
 
@@ -194,7 +195,7 @@ func (u *lines) tell() {
 	}
 	for _, e := range a.live.entries {
 		if u.started && e.ID > u.entry {
-			u.say(strings.Join(strings.Fields(entryLine(e, 1<<12).String()), " "))
+			u.say(strings.Join(strings.Fields(entryLine(e, e.At.Local().Format(time.TimeOnly), 1<<12).String()), " "))
 			u.entry = e.ID
 		}
 	}
@@ -219,6 +220,9 @@ func (u *lines) show() {
 	u.shown = a.at
 	s := a.screen()
 	u.say(strings.TrimSpace(a.tabs()))
+	if words := a.standing(); words != "" {
+		u.say(words)
+	}
 	n := 0
 	for _, r := range s.list().matching(s.rows(a, lineWidth)) {
 		number := "    "

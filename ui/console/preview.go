@@ -14,25 +14,25 @@ import (
 )
 
 func (x *exports) preview(a *app, kind string) (tea.Cmd, string) {
+	_, open := x.unfinished[kind]
 	switch {
-	case x.previewing != nil:
+	case x.page != nil:
 		return nil, "A preview is being made."
 	case len(a.settings.Missing()) > 0:
 		return nil, "The connection is not set up: " + missingWords(a) + "."
-	case kind == "orders" && x.since == "":
+	case kind == "orders" && x.since == "" && !open:
 		x.editSince(a, false)
 		return nil, ""
 	}
-	_, open := x.unfinished[kind]
 	o := x.options(kind, open)
 	o.DryRun = true
 	ctx, cancel := context.WithCancel(a.jobs.ctx)
-	x.previewing = cancel
-	a.dlg = &dialog{
+	x.page = &dialog{
 		title: "Preview of " + strings.ToLower(kindTitle(kind)), at: inPage, busy: true,
 		rows: []row{prose(faint, "asking shop and CRM what would be written; nothing is written. esc leaves.")},
 		left: func(*app) tea.Cmd { cancel(); return nil },
 	}
+	a.dlg = x.page
 	return a.jobs.do(func(context.Context) event {
 		defer cancel()
 		sum, err := a.eng.Export(ctx, kind, o)
@@ -51,8 +51,9 @@ type previewedEvent struct {
 const maxPreviewed = 2000
 
 func (e previewedEvent) apply(a *app) tea.Cmd {
-	a.export.previewing = nil
-	if a.dlg == nil || !strings.HasPrefix(a.dlg.title, "Preview of") {
+	page := a.export.page
+	a.export.page = nil
+	if a.dlg != page && (a.dlg == nil || a.dlg.under != page) {
 		return nil // the person has left
 	}
 	if e.err != nil {
@@ -86,8 +87,8 @@ func (e previewedEvent) apply(a *app) tea.Cmd {
 		if p.Detail != "" {
 			what = strings.TrimPrefix(what+"; "+p.Detail, "; ")
 		}
-		rows = append(rows, row{line: line{{pad(clean(p.Label), 24) + "  ", plain}, {pad(string(p.State), 9), stateTone(p.State)}, {"  " + what, plain}}})
+		rows = append(rows, row{line: line{{pad(clean(p.Label), 24) + "  ", plain}, {pad(string(p.State), 9) + "  ", stateTone(p.State)}, {what, plain}}, wrap: true})
 	}
-	a.dlg.rows, a.dlg.top, a.dlg.busy, a.dlg.left = rows, 0, false, nil
+	page.rows, page.busy, page.left = rows, false, nil
 	return nil
 }

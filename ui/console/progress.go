@@ -13,7 +13,7 @@ const barWidth = 54
 // progress is the bar of a run and its figures.
 func (x *exports) progress(a *app, run store.Run, w int) []row {
 	if run.Kind == "watch" {
-		return []row{{kids: true, line: line{{" " + carried(run), plain}, {"   " + requests(run), faint}}}}
+		return []row{{kids: true, line: line{{" " + a.live.watched(run), plain}, {"   " + requests(run), faint}}}}
 	}
 	done := run.Sum()
 	total := "?"
@@ -23,6 +23,10 @@ func (x *exports) progress(a *app, run store.Run, w int) []row {
 	figures := "  " + number(done) + " / " + total
 	bw := min(barWidth, w-6-width(figures))
 	l := line{{" ", plain}}.and(a.th.bar(bw, done, run.Total)...).and(span{figures, strong})
+	bars := row{kids: true, line: l}
+	if done == 0 && run.State == store.Running && run.Kind == "orders" {
+		return []row{bars, {kids: true, line: toned(faint, " what the orders need comes first: products and customers")}}
+	}
 	words := []string{" created " + number(run.Created)}
 	if run.Updated > 0 {
 		words = append(words, "updated "+number(run.Updated))
@@ -31,25 +35,20 @@ func (x *exports) progress(a *app, run store.Run, w int) []row {
 		words = append(words, "unchanged "+number(run.Unchanged))
 	}
 	c := line{{strings.Join(words, "  "), plain}, {"  held " + number(run.Held), troubleTone(run.Held, warn)}, {"  failed " + number(run.Failed), troubleTone(run.Failed, bad)}}
-	speed := a.live.speed()
-	pace := ""
-	if speed >= 0.05 && run.State == store.Running {
-		pace = fmt.Sprintf("%.0f/s", speed)
+	var pace, left string
+	if speed := a.live.speed(); speed >= 0.05 && run.State == store.Running {
+		pace = fmt.Sprintf("   %.0f/s", speed)
 		if speed < 10 {
-			pace = fmt.Sprintf("%.1f/s", speed)
+			pace = fmt.Sprintf("   %.1f/s", speed)
+		}
+		if run.Total > done {
+			left = "   ETA " + eta(float64(run.Total-done)/speed)
 		}
 	}
-	if w >= fullWidth && run.Workers > 0 {
-		pace = strings.TrimPrefix(pace+", "+plural(int64(run.Workers), "worker"), ", ")
+	if workers := ", " + plural(int64(run.Workers), "worker"); run.Workers > 0 && pace != "" && width(c.String()+pace+workers+left) <= w-2 {
+		pace += workers
 	}
-	if speed >= 0.05 && run.Total > done && run.State == store.Running {
-		pace += "   ETA " + eta(float64(run.Total-done)/speed)
-	}
-	gap := max(2, w-4-width(c.String())-width(pace))
-	if gap > 6 {
-		gap = 4
-	}
-	return []row{{kids: true, line: l}, {kids: true, line: c.and(span{strings.Repeat(" ", gap) + pace, faint})}}
+	return []row{bars, {kids: true, line: c.and(span{pace + left, faint})}}
 }
 
 func troubleTone(n int64, t tone) tone {

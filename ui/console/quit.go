@@ -1,6 +1,9 @@
 package console
 
 import (
+	"maps"
+	"slices"
+
 	tea "github.com/charmbracelet/bubbletea"
 )
 
@@ -10,10 +13,8 @@ func (a *app) quit() tea.Cmd {
 	if n := len(a.draft.changes); n > 0 {
 		rows = append(rows, prose(plain, "Not saved: "+plural(int64(n), "change")+". Quitting drops what was typed; esc, then s, saves it."))
 	}
-	for _, kind := range kinds {
-		if a.own[kind] != nil {
-			rows = append(rows, prose(plain, runName(kind)+" runs in this window. Quitting stops it cleanly: records in flight are finished, what is done is saved, and it can go on later."))
-		}
+	for _, kind := range slices.Sorted(maps.Keys(a.own)) {
+		rows = append(rows, prose(plain, runName(kind)+" runs in this window. Quitting stops it cleanly: records in flight are finished, what is done is saved, and it can go on later."))
 	}
 	if len(rows) == 0 {
 		a.quitting = true

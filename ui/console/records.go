@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,7 +33,14 @@ func recordOf(row string) (store.Entity, int64, bool) {
 	return store.Entity(parts[0]), id, err == nil && id != 0
 }
 
-var troubleColumns = []column{{w: 20}, {w: 7}, {}, {w: 14, right: true, from: 70}}
+// troubleColumns are: record, state, reason, since when. The reason has what short names leave.
+func troubleColumns(troubles []store.Outcome) []column {
+	label := 9
+	for _, o := range troubles {
+		label = max(label, min(width(clean(labelOf(o))), 20))
+	}
+	return []column{{w: label}, {w: 6}, {}, {w: 14, right: true, from: 70}}
+}
 
 // troubleRows list the held and failed records with their reasons.
 func (a *app) troubleRows(w int) []row {
@@ -41,17 +49,10 @@ func (a *app) troubleRows(w int) []row {
 		return []row{{line: line{{"Held and failed  ", strong}, {"none", faint}}}}
 	}
 	rows := []row{{line: spread(line{{"Held and failed (" + number(n) + ")", strong}}, "r retry  R retry all", w-2)}}
+	cols := troubleColumns(a.live.troubles)
 	for _, o := range a.live.troubles {
-		label := o.Label
-		if label == "" {
-			label = fmt.Sprintf("%s %d", o.Entity, o.ShopID)
-		}
-		why := o.Detail
-		if why == "" {
-			why = o.Reason
-		}
-		rows = append(rows, row{id: recordRow(o.Entity, o.ShopID), line: columns(w-2, troubleColumns,
-			span{label, plain}, span{string(o.State), stateTone(o.State)}, span{why, plain}, span{"since " + shortDay(o.Since, a.opt.Now()), faint})})
+		rows = append(rows, row{id: recordRow(o.Entity, o.ShopID), line: columns(w-2, cols,
+			span{labelOf(o), plain}, span{string(o.State), stateTone(o.State)}, span{why(o), plain}, span{"since " + shortDay(o.Since, a.opt.Now()), faint})})
 	}
 	if shown := int64(len(a.live.troubles)); n > shown {
 		rows = append(rows, row{line: toned(faint, "... and "+number(n-shown)+" more: `cartiger records list` prints all")})
@@ -167,17 +168,14 @@ func document(text string) []row {
 	if err := json.Unmarshal([]byte(text), &v); err != nil {
 		return []row{prose(plain, "  "+text)}
 	}
-	var rows []row
+	type field struct{ name, value string }
+	var fields []field
+	widest := 0
 	var walk func(prefix string, v any)
 	walk = func(prefix string, v any) {
 		switch v := v.(type) {
 		case map[string]any:
-			names := make([]string, 0, len(v))
-			for name := range v {
-				names = append(names, name)
-			}
-			slices.Sort(names)
-			for _, name := range names {
+			for _, name := range slices.Sorted(maps.Keys(v)) {
 				walk(strings.TrimPrefix(prefix+"."+name, "."), v[name])
 			}
 		case []any:
@@ -185,11 +183,48 @@ func document(text string) []row {
 				walk(prefix+"["+strconv.Itoa(i)+"]", item)
 			}
 		default:
-			rows = append(rows, row{line: line{{"  " + pad(clean(prefix), 28) + " ", faint}, {fmt.Sprint(v), plain}}})
+			fields = append(fields, field{"  " + prefix, fmt.Sprint(v)})
+			widest = max(widest, width(clean(prefix))+2)
 		}
 	}
 	walk("", v)
+	var rows []row
+	for _, f := range fields {
+		rows = append(rows, fact(f.name, min(widest, 40)+1, f.value))
+	}
 	return rows
+}
+
+// recordHint is why the record of a row is held or failed: its row may cut that off.
+func (a *app) recordHint(cursor string) note {
+	if o, ok := a.troubleAt(cursor); ok {
+		return hintOf(plain, sentence(why(o)))
+	}
+	return note{}
+}
+
+// troubleAt is the held or failed record of a row.
+func (a *app) troubleAt(cursor string) (store.Outcome, bool) {
+	entity, id, ok := recordOf(cursor)
+	i := slices.IndexFunc(a.live.troubles, func(o store.Outcome) bool { return ok && o.Entity == entity && o.ShopID == id })
+	if i < 0 {
+		return store.Outcome{}, false
+	}
+	return a.live.troubles[i], true
+}
+
+func why(o store.Outcome) string {
+	if o.Detail == "" {
+		return o.Reason
+	}
+	return o.Detail
+}
+
+func labelOf(o store.Outcome) string {
+	if o.Label == "" {
+		return fmt.Sprintf("%s %d", o.Entity, o.ShopID)
+	}
+	return o.Label
 }
 
 // recordPane is the short form of a record beside the list.
@@ -198,12 +233,11 @@ func (a *app) recordPane(row_ string) []row {
 	if !ok {
 		return nil
 	}
-	i := slices.IndexFunc(a.live.troubles, func(o store.Outcome) bool { return o.Entity == entity && o.ShopID == id })
-	if i < 0 {
+	o, ok := a.troubleAt(row_)
+	if !ok {
 		return []row{heading(fmt.Sprintf("%s %d", entity, id)), {}, prose(faint, "enter shows what was sent and answered.")}
 	}
-	o := a.live.troubles[i]
-	rows := []row{heading(o.Label), {}}
+	rows := []row{heading(labelOf(o)), {}}
 	rows = append(rows, recordPage(engine.RecordView{Outcome: o})...)
 	return append(rows, row{}, prose(faint, "enter shows also what would be sent now."))
 }

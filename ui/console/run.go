@@ -73,17 +73,17 @@ func (e endedEvent) apply(a *app) tea.Cmd {
 		if e.kind != "watch" && e.kind != retryKind {
 			words += " Nothing is lost: e goes on where it stopped."
 		}
-		a.say(plain, words)
+		a.sayOf(tillRun, plain, words)
 	case e.err != nil:
 		a.fail("finish "+strings.ToLower(name[:1])+name[1:], e.err)
 	case e.kind == "watch":
-		a.say(plain, name+" has ended.")
+		a.sayOf(tillRun, plain, name+" has ended.")
 	case e.summary.State == string(store.Stopped):
-		a.say(plain, name+" was stopped: e goes on where it stopped.")
+		a.sayOf(tillRun, plain, name+" was stopped: e goes on where it stopped.")
 	case counts.Held+counts.Failed > 0:
-		a.say(warn, name+" is done: "+counted(counts)+". The list below says why.")
+		a.sayOf(tillRun, warn, name+" is done: "+counted(counts)+". The list below says why.")
 	default:
-		a.say(good, name+" is done: "+counted(counts)+".")
+		a.sayOf(tillRun, good, name+" is done: "+counted(counts)+".")
 	}
 	return tea.Batch(a.export.look(a), a.details.read(a))
 }
@@ -117,12 +117,16 @@ func counted(c store.Counts) string {
 	return strings.Join(parts, ", ")
 }
 
-// carried is what watch has done since it was started.
-func carried(run store.Run) string {
-	if run.Sum() == 0 {
-		return "no change yet"
+// watched is what watch has done since it was started, and when it last looked at the shop.
+func (l *live) watched(run store.Run) string {
+	words := "no change yet"
+	if run.Sum() > 0 {
+		words = counted(run.Counts)
 	}
-	return counted(run.Counts)
+	if !l.looked.IsZero() {
+		words += "; last look " + l.looked.Local().Format(time.TimeOnly)
+	}
+	return words
 }
 
 func requests(run store.Run) string {
@@ -131,30 +135,24 @@ func requests(run store.Run) string {
 
 // runRows is everything about a run.
 func runRows(run store.Run) []row {
-	var rows []row
-	fact := func(name, v string) {
-		if v != "" {
-			rows = append(rows, row{line: line{{pad(name, 12), faint}, {v, plain}}})
-		}
-	}
 	moment := func(t time.Time) string {
 		if t.IsZero() {
 			return ""
 		}
 		return t.Local().Format("2006-01-02 15:04:05")
 	}
-	fact("state", string(run.State))
-	fact("by", run.Who)
-	fact("started", moment(run.Started))
-	fact("ended", moment(run.Ended))
+	records, outcome, workers := "", counted(run.Counts), ""
 	if run.Total > 0 {
-		fact("records", unfinishedWords(run))
+		records = unfinishedWords(run)
 	}
-	fact("outcome", counted(run.Counts))
-	fact("requests", fmt.Sprintf("shop %s, CRM %s", number(run.ShopRequests), number(run.CRMRequests)))
+	if run.Sum() == 0 && (run.State == store.Running || run.State == store.Paused) {
+		outcome = "nothing yet"
+	}
 	if run.Workers > 0 {
-		fact("workers", number(int64(run.Workers)))
+		workers = number(int64(run.Workers))
 	}
+	rows := facts("state", string(run.State), "by", run.Who, "started", moment(run.Started), "ended", moment(run.Ended),
+		"records", records, "outcome", outcome, "requests", fmt.Sprintf("shop %s, CRM %s", number(run.ShopRequests), number(run.CRMRequests)), "workers", workers)
 	if run.Message != "" {
 		rows = append(rows, row{}, prose(plain, run.Message))
 	}
@@ -164,7 +162,6 @@ func runRows(run store.Run) []row {
 // runKey does what a key asks of runs, on Export and in the activity view alike.
 func (a *app) runKey(act action, cursor string) (tea.Cmd, string) {
 	run, active := a.live.running()
-	own := a.own[run.Kind]
 	switch act {
 	case pause:
 		if !active {
@@ -180,7 +177,7 @@ func (a *app) runKey(act action, cursor string) (tea.Cmd, string) {
 			for kind, own := range a.own {
 				own.stopping = true
 				own.cancel()
-				a.say(plain, runName(kind)+" is stopping: records in flight are being finished.")
+				a.sayOf(tillTurn, plain, runName(kind)+" is stopping: records in flight are being finished.")
 			}
 			return nil, ""
 		}
@@ -196,7 +193,7 @@ func (a *app) runKey(act action, cursor string) (tea.Cmd, string) {
 		})
 		return nil, ""
 	case watch:
-		return a.toggleWatch(own != nil && run.Kind == "watch" || a.own["watch"] != nil)
+		return a.toggleWatch()
 	case retry:
 		entity, id, ok := recordOf(cursor)
 		if !ok {
@@ -230,12 +227,11 @@ func (a *app) retry(f store.Filter) tea.Cmd {
 }
 
 // toggleWatch follows the shop from here, or stops doing so.
-func (a *app) toggleWatch(runs bool) (tea.Cmd, string) {
-	if runs {
-		own := a.own["watch"]
+func (a *app) toggleWatch() (tea.Cmd, string) {
+	if own := a.own["watch"]; own != nil {
 		own.stopping = true
 		own.cancel()
-		a.say(plain, "Following the shop stops: what is on its way is finished.")
+		a.sayOf(tillTurn, plain, "Following the shop stops: what is on its way is finished.")
 		return nil, ""
 	}
 	if why := a.busy(); why != "" {
@@ -271,7 +267,7 @@ func (e askedEvent) apply(a *app) tea.Cmd {
 		a.fail("ask the running export", e.err)
 		return nil
 	}
-	a.say(plain, e.words)
+	a.sayOf(tillTurn, plain, e.words)
 	return nil
 }
 

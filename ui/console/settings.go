@@ -64,7 +64,7 @@ func (a *app) settingValue(name string, w int) line {
 	id := "setting:" + name
 	s, _ := engine.FindSetting(name)
 	if a.ed != nil && a.ed.row == id {
-		return a.ed.field(&a.th, w)
+		return a.ed.field(&a.th, min(w-2, 60))
 	}
 	v := a.value(name)
 	_, changed := a.draft.of(id)
@@ -79,17 +79,13 @@ func (a *app) settingValue(name string, w int) line {
 	return line{{cut(clean(v), w), plain}}
 }
 
-const (
-	valueWidth = 40 // of a field being edited
-	helpColumn = 41 // a word of help beside short values
-)
+const helpColumn = 41 // a word of help beside short values
 
 // settingRow is a setting: title, value or editor, mark, and a word of help where there is room.
 func (a *app) settingRow(setting, name, help string, w int) []row {
 	id := "setting:" + setting
-	vw := min(valueWidth, w-2-20-3)
 	l := line{{pad(name, 18) + "  ", plain}}
-	value := a.settingValue(setting, vw)
+	value := a.settingValue(setting, w-2-20-2)
 	l = l.and(value...).and(a.draft.star(id))
 	if env := a.fromEnvironment(setting); env != "" {
 		help = "from " + env
@@ -98,23 +94,10 @@ func (a *app) settingRow(setting, name, help string, w int) []row {
 		l = l.and(span{strings.Repeat(" ", at-width(l.String())) + help, faint})
 	}
 	rows := []row{{id: id, line: l}}
-	if a.ed != nil && a.ed.row == id && a.ed.listed {
+	if a.ed != nil && a.ed.row == id {
 		rows = append(rows, a.ed.list(20)...)
 	}
 	return rows
-}
-
-// head is a group's heading; the first one carries the number of unsaved changes.
-func (a *app) head(title string, on place, w int) row {
-	right := ""
-	if n := a.draft.count(on); n > 0 {
-		right = plural(int64(n), "unsaved change") + " *"
-	}
-	l := spread(toned(strong, title), right, w-2)
-	if right != "" {
-		l[len(l)-1].tone = warn
-	}
-	return row{line: l}
 }
 
 // editSetting opens the editor of a setting, or switches it where it has two values.
@@ -146,8 +129,12 @@ func (a *app) editSetting(name string, on place, act action) (tea.Cmd, string) {
 		ed.check = func(v string) error { return s.Check(strings.TrimSpace(v)) }
 		ed.hint = sentence(s.Meaning)
 		ed.rule = s.Rule
-		if s.Secret {
+		switch {
+		case s.Secret:
 			ed.hint = sentence(s.Meaning) + " What is typed is not shown."
+		case name == engine.CRMOwner && len(a.settings.Missing()) == 0:
+			ed.searching(a, ownerModules)
+			ed.optional = true
 		}
 		if name == engine.OrderPrefix || name == engine.PotentialPrefix {
 			ed.allow = engine.PrefixRune
@@ -194,21 +181,16 @@ func (a *app) settingPane(name string) []row {
 	if !ok {
 		return nil
 	}
-	rows := []row{heading(title(name)), {}, prose(plain, sentence(s.Meaning))}
-	if s.Rule != "" {
-		rows = append(rows, row{}, prose(faint, "Allowed: "+s.Rule))
+	now := a.settings.Get(name)
+	if s.Secret && now != "" {
+		now = "set, not shown"
 	}
-	if s.Choices != nil {
-		rows = append(rows, row{}, prose(faint, "One of: "+strings.Join(s.Choices, ", ")))
-	}
-	if s.Default != "" {
-		rows = append(rows, row{}, prose(faint, "Default: "+s.Default))
-	}
-	rows = append(rows, row{}, prose(faint, "In scripts: cartiger config set "+s.Name+", or "+s.Env))
+	rows := []row{heading(title(name)), {}, prose(plain, sentence(s.Meaning)), {}}
+	rows = append(rows, facts("now", orNone(now), "allowed", s.Rule, "one of", strings.Join(s.Choices, ", "), "default", s.Default)...)
 	if c, changed := a.draft.of("setting:" + name); changed {
 		rows = append(rows, row{}, prose(warn, "Unsaved: "+c.from+" -> "+c.to))
 	}
-	return rows
+	return append(rows, row{}, prose(faint, "In scripts: cartiger config set "+s.Name+", or "+s.Env))
 }
 
 // meaning says what the setting of a row is for.
@@ -218,7 +200,7 @@ func meaning(row string) note {
 	if !ok {
 		return note{}
 	}
-	return note{faint, sentence(s.Meaning)}
+	return hintOf(faint, sentence(s.Meaning))
 }
 
 // missingWords says which settings are still needed, with the draft counted.

@@ -133,3 +133,15 @@ func (c *configuration) resetState(a *app, s engine.StateRow) string {
 	})
 	return ""
 }
+
+// statePane is all about an order state.
+func (c *configuration) statePane(a *app, s engine.StateRow) []row {
+	m := c.mapped(a, s)
+	rows := append([]row{heading(fmt.Sprintf("State %d %s", s.ShopState, s.Name)), {}}, facts(
+		"sales order", m.SOStatus, "invoice", m.InvoiceStatus, "set by", map[string]string{"hand": "hand"}[s.By])...)
+	rows = append(rows, row{})
+	if s.Invoice {
+		rows = append(rows, prose(plain, "An order that enters this state gets its invoice."))
+	}
+	return append(rows, prose(faint, "enter chooses both statuses, x gives the defaults back."))
+}

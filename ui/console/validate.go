@@ -13,7 +13,7 @@ import (
 )
 
 // testRows show the steps of Validate and test as they come, with their times.
-func (c *connection) testRows(w int) []row {
+func (c *connection) testRows(a *app, w int) []row {
 	const indent = 20
 	words := make([]span, 0, len(c.steps)+1)
 	for i, s := range c.steps {
@@ -28,6 +28,8 @@ func (c *connection) testRows(w int) []row {
 		words = append(words, span{"...", faint})
 	case c.result != "" && c.failed:
 		words = append(words, span{c.result, bad})
+	case c.result != "" && c.untested(&a.draft):
+		words = append(words, span{"changed since: t tests again", warn})
 	case c.result != "":
 		words = append(words, span{c.result, good})
 	case len(words) == 0:
@@ -38,7 +40,7 @@ func (c *connection) testRows(w int) []row {
 	used := indent
 	for _, s := range words {
 		n := width(clean(s.text))
-		if used+n > w-2 && used > indent {
+		if used+3+n > w-2 && used > indent {
 			rows = append(rows, testRow(rows, l))
 			l, used = line{{strings.Repeat(" ", indent), plain}}, indent
 		}
@@ -106,20 +108,17 @@ type testedEvent struct {
 func (e testedEvent) apply(a *app) tea.Cmd {
 	c := &a.connection
 	c.testing = false
-	if e.err == nil {
-		for _, s := range c.steps {
-			if s.Err != nil {
-				e.err = s.Err
-				break
-			}
+	var failed []error
+	for _, s := range c.steps {
+		if s.Err != nil {
+			failed = append(failed, s.Err)
 		}
 	}
-	if e.err != nil {
-		c.failed, c.result = true, "FAILED"
-		if len(c.steps) > 0 && c.steps[len(c.steps)-1].Err != nil {
-			c.result = ""
-		}
-		a.fail("connect", e.err)
+	if len(failed) == 0 && e.err != nil {
+		failed, c.result = []error{e.err}, "FAILED" // else the steps say it
+	}
+	if c.failed = len(failed) > 0; c.failed {
+		a.fail("connect", failed...)
 		return nil
 	}
 	c.result, c.tested = "test ok", e.draft

@@ -12,7 +12,8 @@ func (a *app) fits() bool { return a.w >= minWidth && a.h >= minHeight }
 // something being typed could take a letter for its answer.
 func (a *app) free() bool { return a.dlg == nil && a.ed == nil && a.find == nil }
 
-func (a *app) bodyHeight() int { return max(1, a.h-fixedRows) }
+// bodyHeight is what tabs, rules, message and keys leave.
+func (a *app) bodyHeight() int { return max(1, a.h-fixedRows+1-max(1, len(a.said()))) }
 
 // listWidth is the width of the list: all of it, or what the detail pane leaves.
 func (a *app) listWidth() int {
@@ -35,16 +36,40 @@ func (a *app) View() string {
 	for len(body) < h {
 		body = append(body, "")
 	}
-	lines := append([]string{a.tabs(), a.th.rule(a.w, more(above, "above"))}, body[:h]...)
-	lines = append(lines, a.th.rule(a.w, more(below, "below")), a.message(), keyBar(a.place(), a.w).draw(&a.th, a.w))
+	lines := append([]string{a.tabs(), a.th.rule(a.w, joined(a.standing(), more(above, "above")))}, body[:h]...)
+	lines = append(lines, a.th.rule(a.w, more(below, "below")))
+	lines = append(lines, a.message()...)
+	lines = append(lines, keyBar(a.place(), a.w).draw(&a.th, a.w))
 	return strings.Join(lines, "\n")
+}
+
+// standing is what must not be forgotten while it is so: what is unsaved, and that not all lines are shown.
+func (a *app) standing() string {
+	if a.dlg != nil {
+		return ""
+	}
+	unsaved, only := "", ""
+	if n := a.draft.count(a.at); n > 0 {
+		unsaved = plural(int64(n), "unsaved change") + " *"
+	}
+	if f := a.screen().list().filter; f != "" {
+		only = "only lines with \"" + cut(clean(f), 20) + "\""
+	}
+	return joined(unsaved, only)
+}
+
+func joined(s, t string) string {
+	if s == "" || t == "" {
+		return s + t
+	}
+	return s + ", " + t
 }
 
 func more(n int, where string) string {
 	if n == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d more %s", n, where)
+	return number(int64(n)) + " more " + where
 }
 
 func (a *app) body(h int) (lines []string, above, below int) {
@@ -59,10 +84,11 @@ func (a *app) body(h int) (lines []string, above, below int) {
 	}
 	const gap = 3
 	pw := a.w - lw - gap
-	for i, r := range layout(s.pane(a), pw) {
-		if i >= h {
-			break
-		}
+	side := layout(s.pane(a), pw+1) // no margin at the edge
+	if len(side) > h {
+		side = append(side[:h-1], row{line: toned(faint, "...")})
+	}
+	for i, r := range side {
 		for len(lines) <= i {
 			lines = append(lines, "")
 		}
@@ -109,18 +135,39 @@ func (a *app) tabs() string {
 	return l.draw(&a.th, a.w)
 }
 
-// message is the row above the keys: an answer to the last key, else what the person is doing, else a hint.
-func (a *app) message() string {
+const maxMessage = 3 // rows
+
+// said is an answer to the last key, or what the editor asks for, broken into the rows that it needs: it can be read to
+// its end in a narrow window too.
+func (a *app) said() []string {
 	n := a.note
-	switch {
-	case n.text != "":
-	case a.dlg != nil:
-	case a.find != nil:
-		return line{{" find: ", plain}}.and(a.find.field(&a.th, 30)...).and(span{"  enter keeps it, esc drops it", faint}).draw(&a.th, a.w)
-	case a.ed != nil:
-		n = note{plain, a.ed.hint}
-	default:
-		n = a.screen().hint(a)
+	if n.text == "" && a.dlg == nil && a.ed != nil {
+		n.text = a.ed.hint
 	}
-	return line{{" ", plain}, {n.text, n.tone}}.draw(&a.th, a.w)
+	if n.text == "" {
+		return nil
+	}
+	lines := wrap(n.text, a.w-1)
+	if len(lines) > maxMessage {
+		lines = append(lines[:maxMessage-1], strings.Join(lines[maxMessage-1:], " "))
+	}
+	return lines
+}
+
+// message is what stands above the keys: what is said, else the filter being typed, else a hint in one row.
+func (a *app) message() []string {
+	said := a.said()
+	for i, l := range said {
+		said[i] = line{{" ", plain}, {l, a.note.tone}}.draw(&a.th, a.w)
+	}
+	switch {
+	case said != nil:
+		return said
+	case a.dlg != nil:
+		return []string{""}
+	case a.find != nil:
+		return []string{line{{" find: ", plain}}.and(a.find.field(&a.th, 30)...).and(span{"  enter keeps it, esc drops it", faint}).draw(&a.th, a.w)}
+	}
+	n := a.screen().hint(a)
+	return []string{line{{" ", plain}, {n.text, n.tone}}.draw(&a.th, a.w)}
 }
