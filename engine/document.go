@@ -157,10 +157,10 @@ func documentItems(in DocumentInput, priced Priced, out *DocumentResult) ([]item
 		}
 		items = append(items, it)
 	}
-	if len(items) == 0 && in.Remains.Product != "" && !o.TotalProductsWT.IsZero() {
+	if kept := o.TotalProductsWT; len(items) == 0 && in.Remains.Product != "" && (!kept.IsZero() || o.TotalWrapping.IsZero()) {
 		out.Warnings = append(out.Warnings, fmt.Sprintf("order %d has no lines any more; the %s that the shop still counts for them are written as one line",
-			o.ID, o.TotalProductsWT.StringFixed(2)))
-		return []item{{carrier: in.Remains, qty: one, excl: o.TotalProductsWT, incl: o.TotalProductsWT, description: "Cancelled lines"}}, nil
+			o.ID, kept.StringFixed(2)))
+		return []item{{carrier: in.Remains, qty: one, excl: kept, incl: kept, description: "Cancelled lines"}}, nil
 	}
 	if !priced.FitsWT || !priced.FitsNet {
 		out.Warnings = append(out.Warnings, fmt.Sprintf("order %d: its lines come to %s without and %s with tax, the shop's totals of the products are %s and %s (a line was cancelled or changed); the lines are written",

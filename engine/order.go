@@ -90,6 +90,10 @@ func (o ShopOrder) digest() string {
 	return hex.EncodeToString(sum[:8])
 }
 
+// placing says that the shop is not done with a new order. It writes an order's row first, its lines after the stock of
+// every product, and its first state last (PaymentModule.php:60-440); that state's row names the order again.
+func (o ShopOrder) placing() bool { return len(o.Details) == 0 && o.CurrentState == 0 }
+
 // label is how people know an order.
 func (o ShopOrder) label() string { return fmt.Sprintf("order %d", o.ID) }
 
@@ -121,6 +125,8 @@ func planOrder(o ShopOrder, t OrderTerms, d Drafter) Chain {
 	switch {
 	case t.Held != "":
 		return hold(chain, t.Held, t.Why)
+	case o.placing():
+		return hold(chain, "placing", o.label()+" has no lines and no state yet: the shop is still placing it. It goes by itself when the shop is done; if its checkout broke off, give it a state in the shop")
 	case t.Currency.ID == "":
 		return hold(chain, "currency", fmt.Sprintf("currency %s is not linked: link it in Configuration, the order goes by itself then", firstOf(o.Code, strconv.FormatInt(o.Currency, 10))))
 	}

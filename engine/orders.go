@@ -24,6 +24,9 @@ const (
 	remainsID  = -2
 )
 
+// stateCanceled is the order state that cancelling the last line gives (PS_OS_CANCELED).
+const stateCanceled = 6
+
 // exportOrders writes the orders of the past that the CRM lacks (rules.md 7).
 func (w *work) exportOrders(ctx context.Context, o ExportOptions, carry carrier) error {
 	if err := w.orderModules(ctx); err != nil {
@@ -293,29 +296,27 @@ func (w *work) partyOfRegistered(ctx context.Context, o ShopOrder, order store.L
 
 // completeOrders reads what orders refer to: one request per kind and page.
 func (w *work) completeOrders(ctx context.Context, orders []psapi.Order, a *atlas) ([]ShopOrder, error) {
-	ids := make([]int64, len(orders))
 	var customerIDs, addressIDs []int64
-	for i, o := range orders {
-		ids[i] = o.ID
+	for _, o := range orders {
 		customerIDs = append(customerIDs, o.Customer)
 		addressIDs = append(addressIDs, o.AddressInvoice, o.AddressDelivery)
 	}
 	var bad []psapi.BadRecord
 	readDetails := noting(&bad, w.shop.OrderDetails)
-	details, err := byOwner(ctx, w, "order_details", readDetails, ids, func(d psapi.OrderDetail) int64 { return d.Order })
+	details, err := w.linesOf(ctx, orders, readDetails)
 	if err != nil {
 		return nil, err
 	}
 	unreadable := map[int64]string{} // by order
 	if len(bad) > 0 {
 		// Nobody can read whose line it is: the orders are asked for it one by one.
-		for _, id := range ids {
+		for i, o := range orders {
 			bad = nil
-			if _, err := byOwner(ctx, w, "order_details", readDetails, []int64{id}, func(d psapi.OrderDetail) int64 { return d.Order }); err != nil {
+			if _, err := w.linesOf(ctx, orders[i:i+1], readDetails); err != nil {
 				return nil, err
 			}
 			if len(bad) > 0 {
-				unreadable[id] = unreadableWords(bad[0])
+				unreadable[o.ID] = unreadableWords(bad[0])
 			}
 		}
 	}
@@ -377,6 +378,16 @@ func idsOf(orders []psapi.Order, want func(psapi.Order) bool) []int64 {
 
 // perList is how many ids one request asks for.
 const perList = 200
+
+// linesOf reads the lines of orders. A shop of nothing but cancelled orders and such as are being placed has none at all.
+func (w *work) linesOf(ctx context.Context, orders []psapi.Order, read func(context.Context, psapi.Query) (psapi.Page[psapi.OrderDetail], error)) (map[int64][]psapi.OrderDetail, error) {
+	table := ""
+	if slices.ContainsFunc(orders, func(o psapi.Order) bool { return o.CurrentState > 0 && o.CurrentState != stateCanceled }) {
+		table = "order_details"
+	}
+	ids := idsOf(orders, func(psapi.Order) bool { return true })
+	return byOwner(ctx, w, table, read, ids, func(d psapi.OrderDetail) int64 { return d.Order })
+}
 
 // byOwner reads the rows that belong to orders; table is as for doubting.
 func byOwner[T any](ctx context.Context, w *work, table string, read func(context.Context, psapi.Query) (psapi.Page[T], error), owners []int64, owner func(T) int64) (map[int64][]T, error) {
@@ -527,7 +538,7 @@ func (o ShopOrder) carriers() []int64 {
 	if !o.TotalWrapping.IsZero() {
 		ids = append(ids, wrappingID)
 	}
-	if len(o.Details) == 0 {
+	if len(o.Details) == 0 && !o.placing() {
 		ids = append(ids, remainsID)
 	}
 	return ids
@@ -635,7 +646,7 @@ func (w *work) linkedProducts(ctx context.Context, orders []ShopOrder, found map
 		if !o.TotalWrapping.IsZero() {
 			wanted[wrappingID] = wantedProduct{name: "wrapping"}
 		}
-		if len(o.Details) == 0 {
+		if len(o.Details) == 0 && !o.placing() {
 			wanted[remainsID] = wantedProduct{name: "remains"}
 		}
 	}

@@ -338,6 +338,9 @@ func (th *theatre) shopActs(t *testing.T, st step) {
 	for i, id := range done.Lines {
 		th.names[fmt.Sprintf("%s.line%d", st.name, i+1)] = decimalOf(id)
 	}
+	for i, id := range done.Histories {
+		th.names[fmt.Sprintf("%s.history%d", st.name, i+1)] = decimalOf(id)
+	}
 }
 
 // fields are values in the JSON form of an action's or a line's fields; address.city is a field of its address.

@@ -537,7 +537,7 @@ func (v *verification) look(ctx context.Context, orders []psapi.Order, a *atlas)
 		currency, _ := a.money.shopByID(o.Currency)
 		whole[i] = ShopOrder{Order: o, State: a.state(o.CurrentState), Code: currency.ISOCode}
 	}
-	details, err := byOwner(ctx, v.work, "order_details", v.shop.OrderDetails, ids, func(d psapi.OrderDetail) int64 { return d.Order })
+	details, err := v.linesOf(ctx, orders, v.shop.OrderDetails)
 	if err != nil {
 		return nil, err
 	}

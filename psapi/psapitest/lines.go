@@ -75,20 +75,29 @@ func (s *Shop) cancel(a Action, acted *Acted) error {
 	} else {
 		details.remove(a.Line)
 	}
-	if len(details.where("id_order", id(a.Order))) == 0 {
-		// The last line: state Canceled, by nobody; the totals stay, for saving them fails.
-		acted.Histories = []int64{s.enter(a.Order, stateCanceled, 0, a.At)}
-		return nil
-	}
 	read := func(name string) decimal.Decimal { return amountOf(orders.value(order, name)).decimal() }
 	floor := func(d decimal.Decimal) string { return cents(decimal.Max(decimal.Zero, d)) }
 	included, _ := s.lineTotals(id(a.Order), s.taxExcluded(orders.value(order, "id_customer")), read("conversion_rate"))
+	paid := included.Sub(read("total_discounts")).Add(read("total_shipping")).Add(read("total_wrapping"))
 	unitNet, unit := before.cancelled()
+	taken := unit.Mul(decimal.NewFromInt(quantity)).Round(2)
+	shipping := read("total_shipping")
+	if len(details.where("id_order", id(a.Order))) == 0 {
+		// The last line: state Canceled, by nobody. Of an empty cart only the wrapping is left to pay. Where the sum of the
+		// products would go below zero, as roundings have it, saving fails and all totals stay.
+		acted.Histories = []int64{s.enter(a.Order, stateCanceled, 0, a.At)}
+		included = read("total_products_wt").Sub(taken)
+		if included.IsNegative() {
+			return nil
+		}
+		taken, shipping, paid = taken.Add(shipping), decimal.Zero, read("total_wrapping")
+	}
 	s.set(orders, a.Order, map[string]string{
 		"total_products":    floor(read("total_products").Sub(unitNet)), // one unit, whatever the quantity
 		"total_products_wt": cents(included),
-		"total_paid":        floor(included.Sub(read("total_discounts")).Add(read("total_shipping")).Add(read("total_wrapping"))),
-		"total_paid_real":   floor(read("total_paid_real").Sub(unit.Mul(decimal.NewFromInt(quantity)).Round(2))),
+		"total_shipping":    cents(shipping),
+		"total_paid":        floor(paid),
+		"total_paid_real":   floor(read("total_paid_real").Sub(taken)),
 		"date_upd":          a.At,
 	})
 	return nil

@@ -135,7 +135,9 @@ func TestTheTracesOfAnAction(t *testing.T) {
 			Action{Do: "cancel", Order: 27, Line: 60},
 			[]string{
 				"carts 1026 date_upd=" + moment, "order_details -60", "order_histories +4146",
-				"orders 27 date_upd=" + moment, "products 1142 quantity=150", "stock_movements +3151",
+				"orders 27 date_upd=" + moment, "orders 27 total_paid=0.00", "orders 27 total_paid_real=0.00",
+				"orders 27 total_products=393.67", "orders 27 total_products_wt=0.00", "orders 27 total_shipping=0.00",
+				"products 1142 quantity=150", "stock_movements +3151",
 			},
 		},
 		{
