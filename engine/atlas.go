@@ -184,11 +184,7 @@ func (w *work) surveyShop(ctx context.Context) (shopAtlas, error) {
 	if err != nil {
 		return a, err
 	}
-	for _, c := range currencies {
-		if !c.Deleted {
-			a.Currencies = append(a.Currencies, c)
-		}
-	}
+	a.Currencies = retired(currencies)
 	return a, nil
 }
 
@@ -205,10 +201,11 @@ func noRows(resource string) error {
 	return &problem.Error{Kind: problem.Unavailable, Where: "PrestaShop", Code: "no-rows", Message: "the shop shows no " + resource + " at all", Cure: "If it stays, look into the error log of the shop's database."}
 }
 
-// knows says whether everything that the orders refer to is in the atlas; a new currency or state makes it stale.
+// knows says whether everything that the orders refer to is in the atlas; a currency without link, which may be one
+// that has been added or deleted since, and a new state make it stale.
 func (a *atlas) knows(orders []psapi.Order) bool {
 	for _, o := range orders {
-		_, currency := a.money.shopByID(o.Currency)
+		_, currency := a.money.linked(o.Currency)
 		if _, state := a.shop.States[o.CurrentState]; !currency || !state && o.CurrentState > 0 {
 			return false
 		}

@@ -294,7 +294,7 @@ func (e *Engine) currencyCheck(ctx context.Context, p probed) Check {
 	if err != nil {
 		return trouble(c.ID, c.Title, c.Meaning, err)
 	}
-	t := tabulate(m)
+	t := tabulate(m, false)
 	active := 0
 	for _, s := range m.shop {
 		if s.Active {

@@ -17,7 +17,7 @@ import (
 
 // money is both currency lists side by side with the links between them.
 type money struct {
-	shop     []psapi.Currency // not deleted
+	shop     []psapi.Currency // also deleted ones, which are not active: orders of the past are in them
 	crm      []vtigerws.Currency
 	links    []store.CurrencyLink
 	shopBase int64 // PS_CURRENCY_DEFAULT
@@ -41,8 +41,24 @@ func (m money) crmBase() (vtigerws.Currency, bool) {
 	return vtigerws.Currency{}, false
 }
 
-// linked finds the active CRM currency that a shop currency is linked to.
+// linked finds the active CRM currency that a shop currency is linked to, or that of its code where it is deleted: who
+// deletes a currency of the shop and adds it again gives it another id, and the orders of before keep the old one.
 func (m money) linked(shopID int64) (vtigerws.Currency, bool) {
+	if c, ok := m.linkedByID(shopID); ok {
+		return c, true
+	}
+	own, _ := m.shopByID(shopID)
+	for _, other := range m.shop {
+		if own.Deleted && other.ID != shopID && strings.EqualFold(other.ISOCode, own.ISOCode) {
+			if c, ok := m.linkedByID(other.ID); ok {
+				return c, true
+			}
+		}
+	}
+	return vtigerws.Currency{}, false
+}
+
+func (m money) linkedByID(shopID int64) (vtigerws.Currency, bool) {
 	for _, l := range m.links {
 		if l.ShopID != shopID {
 			continue
@@ -54,6 +70,14 @@ func (m money) linked(shopID int64) (vtigerws.Currency, bool) {
 		}
 	}
 	return vtigerws.Currency{}, false
+}
+
+// retired marks the deleted currencies of a shop as inactive, which the shop does not.
+func retired(currencies []psapi.Currency) []psapi.Currency {
+	for i, c := range currencies {
+		currencies[i].Active = c.Active && !c.Deleted
+	}
+	return currencies
 }
 
 // factor is units of the CRM's base currency per unit of the shop's default currency, from the shop's own rates.
@@ -68,7 +92,7 @@ func (m money) factor() (decimal.Decimal, error) {
 		return decimal.NewFromInt(1), nil
 	}
 	for _, c := range m.shop {
-		if c.ISOCode == base.Code && c.Rate.IsPositive() {
+		if c.ISOCode == base.Code && !c.Deleted && c.Rate.IsPositive() {
 			return c.Rate, nil
 		}
 	}
@@ -85,11 +109,7 @@ func (e *Engine) readMoney(ctx context.Context, shop Shop, crm CRM) (money, erro
 	if err != nil {
 		return m, err
 	}
-	for _, c := range page.Items {
-		if !c.Deleted {
-			m.shop = append(m.shop, c)
-		}
-	}
+	m.shop = retired(page.Items)
 	names, err := shop.Configuration(ctx, "PS_CURRENCY_DEFAULT")
 	if err != nil {
 		return m, err
@@ -176,8 +196,8 @@ func pickCRMCurrency(m money, c psapi.Currency) (vtigerws.Currency, bool) {
 // taken says that a CRM currency is linked by hand, or to another currency that the shop still has.
 func (m money) taken(crmID string) bool {
 	return slices.ContainsFunc(m.links, func(l store.CurrencyLink) bool {
-		_, alive := m.shopByID(l.ShopID)
-		return l.CRMID == crmID && (l.By == "hand" || alive)
+		own, known := m.shopByID(l.ShopID)
+		return l.CRMID == crmID && (l.By == "hand" || known && !own.Deleted)
 	})
 }
 
@@ -201,6 +221,9 @@ func (e *Engine) LinkCurrencies(ctx context.Context) ([]CurrencyStep, error) {
 	var steps []CurrencyStep
 	if err == nil {
 		steps, err = e.linkCurrencies(runCtx, m, w.crm)
+	}
+	if err == nil {
+		err = e.forgetShop(runCtx)
 	}
 	return steps, w.end(ctx, err)
 }
@@ -323,13 +346,15 @@ func (e *Engine) Currencies(ctx context.Context) (CurrencyTable, error) {
 	if err != nil {
 		return CurrencyTable{}, err
 	}
-	table := tabulate(m)
 	held, err := e.store.Outcomes(ctx, store.Filter{Entity: store.Order, States: []store.State{store.Held}, Reason: "currency"})
+	table := tabulate(m, len(held) > 0)
 	table.HeldByLinks = len(held)
 	return table, err
 }
 
-func tabulate(m money) CurrencyTable {
+// tabulate makes the table. A currency that the shop has deleted is in it where it is linked, and where orders wait,
+// which may be in it.
+func tabulate(m money, waiting bool) CurrencyTable {
 	var t CurrencyTable
 	own, _ := m.shopByID(m.shopBase)
 	t.ShopBase = own.ISOCode
@@ -338,7 +363,7 @@ func tabulate(m money) CurrencyTable {
 	}
 	t.BasesAgree = t.ShopBase == t.CRMBase
 	for _, c := range m.shop {
-		if c.ISOCode == t.CRMBase {
+		if c.ISOCode == t.CRMBase && !c.Deleted {
 			t.RateOfCRMBase = c.Rate.String()
 		}
 	}
@@ -358,14 +383,18 @@ func tabulate(m money) CurrencyTable {
 		t.Rows = append(t.Rows, row)
 	}
 	for _, s := range m.shop {
-		if seen[s.ID] {
+		_, linked := m.linked(s.ID)
+		if seen[s.ID] || s.Deleted && (linked || !waiting) {
 			continue
 		}
 		row := CurrencyRow{State: "not linked"}
 		row.fill(s, m.shopBase)
-		if !s.Active {
+		switch {
+		case s.Deleted:
+			row.State = "deleted"
+		case !s.Active:
 			row.State = "inactive"
-		} else {
+		default:
 			t.UnlinkedShopActive = append(t.UnlinkedShopActive, s.ISOCode)
 		}
 		t.Rows = append(t.Rows, row)
@@ -403,8 +432,14 @@ func (e *Engine) SetCurrencyLink(ctx context.Context, crmID string, shopID int64
 			gone = append(gone, l.CRMID)
 		}
 	}
-	return e.store.SaveCurrencyLinks(ctx, []store.CurrencyLink{{CRMID: crmID, ShopID: shopID, Code: s.ISOCode, By: "hand"}}, gone)
+	if err := e.store.SaveCurrencyLinks(ctx, []store.CurrencyLink{{CRMID: crmID, ShopID: shopID, Code: s.ISOCode, By: "hand"}}, gone); err != nil {
+		return err
+	}
+	return e.forgetShop(ctx)
 }
+
+// forgetShop has the shop's tables read anew: who links a currency may have added or deleted one a moment ago.
+func (e *Engine) forgetShop(ctx context.Context) error { return e.store.SetCursor(ctx, atlasCursor, "") }
 
 // RemoveCurrencyLink unlinks a CRM currency; orders in the shop's currency are held from then on.
 func (e *Engine) RemoveCurrencyLink(ctx context.Context, crmID string) error {

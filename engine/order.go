@@ -127,8 +127,10 @@ func planOrder(o ShopOrder, t OrderTerms, d Drafter) Chain {
 		return hold(chain, t.Held, t.Why)
 	case o.placing():
 		return hold(chain, "placing", o.label()+" has no lines and no state yet: the shop is still placing it. It goes by itself when the shop is done; if its checkout broke off, give it a state in the shop")
+	case t.Currency.ID == "" && o.Code == "":
+		return hold(chain, "currency", fmt.Sprintf("the shop no longer has currency %d, which the order is in; enter the order in the CRM by hand", o.Currency))
 	case t.Currency.ID == "":
-		return hold(chain, "currency", fmt.Sprintf("currency %s is not linked: link it in Configuration, the order goes by itself then", firstOf(o.Code, strconv.FormatInt(o.Currency, 10))))
+		return hold(chain, "currency", fmt.Sprintf("currency %s is not linked: link it in Configuration, the order goes by itself then", o.Code))
 	}
 	made, err := o.document(t, d)
 	if err != nil {

@@ -185,6 +185,8 @@ func (c *configuration) editLink(a *app, r engine.CurrencyRow) string {
 	if r.CRMID == "" {
 		i := slices.IndexFunc(c.table.Rows, func(x engine.CurrencyRow) bool { return x.CRMID != "" && x.CRMCode == r.ShopCode })
 		switch {
+		case r.State == "deleted":
+			return clean(r.ShopCode) + " is deleted in the shop: choose it in the line of the CRM's currency that its orders are to have."
 		case !r.ShopActive:
 			return clean(r.ShopCode) + " is inactive in the shop: no order comes in it. Activate it there, then l links it."
 		case i < 0:
@@ -310,6 +312,8 @@ func (c *configuration) currencyPane(a *app, r engine.CurrencyRow) []row {
 		rows = append(rows, row{}, prose(faint, "Orders in "+shop.ShopCode+" are written in this currency, at the rate they were placed with."))
 	case c.lacking(r):
 		rows = append(rows, row{}, prose(plain, "Orders in this currency are held until it is linked: enter chooses, l links by code."))
+	case r.State == "deleted":
+		rows = append(rows, row{}, prose(plain, "The shop has deleted it; orders that were placed in it wait until it is linked, in the line of a CRM currency."))
 	case r.State == "inactive":
 		rows = append(rows, row{}, prose(faint, "No order comes in it as long as it is inactive."))
 	default:
