@@ -439,7 +439,9 @@ func (e *Engine) SetCurrencyLink(ctx context.Context, crmID string, shopID int64
 }
 
 // forgetShop has the shop's tables read anew: who links a currency may have added or deleted one a moment ago.
-func (e *Engine) forgetShop(ctx context.Context) error { return e.store.SetCursor(ctx, atlasCursor, "") }
+func (e *Engine) forgetShop(ctx context.Context) error {
+	return e.store.SetCursor(ctx, atlasCursor, "")
+}
 
 // RemoveCurrencyLink unlinks a CRM currency; orders in the shop's currency are held from then on.
 func (e *Engine) RemoveCurrencyLink(ctx context.Context, crmID string) error {
