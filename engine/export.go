@@ -85,7 +85,7 @@ func (w *work) exporting(ctx context.Context, kind string, o ExportOptions) erro
 		if failures++; failures > patience {
 			return err
 		}
-		w.note(ctx, "warning", "will try again: "+err.Error())
+		w.setBack(ctx, err)
 		if sleepUntil(ctx, backoff(failures), nil) != nil {
 			return context.Cause(ctx)
 		}

@@ -126,6 +126,13 @@ func (p *pace) wake() {
 	p.changed = make(chan struct{})
 }
 
+// tell sets why we are slow, until the next write has succeeded.
+func (p *pace) tell(reason string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.reason = reason
+}
+
 // state tells the workers in use and why it is slow.
 func (p *pace) state() (workers int, reason string) {
 	p.mu.Lock()

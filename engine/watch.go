@@ -47,11 +47,12 @@ func (w *work) watch(ctx context.Context, o WatchOptions) error {
 			return context.Cause(ctx)
 		case err == nil:
 			failures = 0
+			w.pace.tell("")
 		case o.Once, !survivable(err):
 			return err
 		default:
 			failures++
-			w.note(ctx, "warning", "will try again: "+err.Error())
+			w.setBack(ctx, err)
 		}
 		if o.Once {
 			return nil
@@ -81,6 +82,13 @@ func survivable(err error) bool {
 		return p.Where != "state file"
 	}
 	return connection(err)
+}
+
+// setBack says, in the log and in the run's row until it is over, that a server is away and will be asked again.
+func (w *work) setBack(ctx context.Context, err error) {
+	words := "will try again: " + err.Error()
+	w.pace.tell(words)
+	w.note(ctx, "warning", words)
 }
 
 func (w *work) note(ctx context.Context, level, message string) {

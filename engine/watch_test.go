@@ -1,7 +1,9 @@
 package engine_test
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"cartiger/engine"
 	"cartiger/psapi/psapitest"
@@ -82,4 +84,33 @@ func TestChangesOfTheShopReachTheCRM(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A person who looks at a run must not take an outage for a quiet shop.
+func TestARunSaysThatAServerIsAwayAndNoLongerThanThat(t *testing.T) {
+	clocked(t, today, func(t *testing.T) {
+		w := newTown(t, psapitest.Options{}, vtigerwstest.Options{})
+		stop := w.follow(t, engine.WatchOptions{Interval: 10 * time.Second})
+		defer stop()
+		message := func() string {
+			run, _, err := w.store.LastRun(t.Context(), "watch")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return run.Message
+		}
+		time.Sleep(30 * time.Second)
+		if m := message(); m != "" {
+			t.Errorf("all is well, and the run says %q", m)
+		}
+		w.toShop.goesAway(1, 5*time.Minute)
+		time.Sleep(time.Minute)
+		if m := message(); !strings.HasPrefix(m, "will try again: ") {
+			t.Errorf("the shop is away, and the run says %q", m)
+		}
+		time.Sleep(10 * time.Minute)
+		if m := message(); m != "" {
+			t.Errorf("the shop is back, and the run says %q", m)
+		}
+	})
 }

@@ -22,6 +22,7 @@ func TestATooSmallWindowSaysWhatIsNeededAndQuits(t *testing.T) {
 		p.press("4", "e").update(tea.WindowSizeMsg{Width: 80, Height: 24})
 		p.see("[1 Details]") // keys that cannot be seen do nothing
 		p.update(tea.WindowSizeMsg{Width: 20, Height: 5})
+		p.read("cartiger needs 60x16, this is 20x5. q quits.")
 		p.press("q")
 		if !p.quit {
 			t.Error("q does not quit")

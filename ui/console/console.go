@@ -100,7 +100,7 @@ func Run(ctx context.Context, e Engine, o Options) error {
 	a := newApp(e, o, jobs, facts)
 
 	if o.Plain || o.Environ("ACCESSIBLE") == "1" || facts.Terminal && facts.Dumb {
-		return runPlain(ctx, a, o)
+		return runPlain(ctx, a, o, facts.Width)
 	}
 
 	program := a.program(o)

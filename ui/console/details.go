@@ -171,7 +171,7 @@ func (d *details) rows(a *app, w int) []row {
 		return append(rows, row{line: toned(faint, "  reading the state file ...")})
 	}
 	for _, c := range d.status.Checks {
-		c.Text = current(a, c)
+		c = current(a, c)
 		rows = append(rows, row{id: "check:" + c.ID, line: columns(w-2, checkColumns, span{c.Title, plain}, levelWord(c.Level), span{c.Text, plain})})
 	}
 	heads := []span{{"", faint}, {"in shop", faint}, {"linked", faint}, {"pending", faint}, {"held", faint}, {"failed", faint}, {"last run", faint}}
@@ -184,19 +184,24 @@ func (d *details) rows(a *app, w int) []row {
 	return rows
 }
 
-// current is the text of a check. Who runs what is known better than at the last question.
-func current(a *app, c engine.Check) string {
+// current is a check as it is now. Who runs what is known better than at the last question.
+func current(a *app, c engine.Check) engine.Check {
 	if c.ID != "following" {
-		return c.Text
+		return c
 	}
 	run, active := a.live.running()
 	switch {
 	case !active:
-		return "stopped"
+		c.Text = "stopped"
 	case run.Kind == "watch":
-		return "running by " + run.Who + "; " + a.live.watched(run)
+		c.Text = "running by " + run.Who + "; " + a.live.watched(run)
+	default:
+		c.Text = "stopped; " + strings.ToLower(kindTitle(run.Kind)) + " run by " + run.Who
 	}
-	return "stopped; " + strings.ToLower(kindTitle(run.Kind)) + " run by " + run.Who
+	if active && run.Message != "" {
+		c.Level, c.Cure = engine.Warning, sentence(run.Message)
+	}
+	return c
 }
 
 // trouble shows a count that should be zero.
@@ -282,7 +287,7 @@ func account(s engine.EntityStatus) []row {
 
 func (d *details) pane(a *app) []row {
 	if c, ok := d.check(); ok {
-		c.Text = current(a, c)
+		c = current(a, c)
 		return append([]row{heading(c.Title), {}}, explain(c)...)
 	}
 	if s, ok := d.entity(); ok {
@@ -295,7 +300,7 @@ func (d *details) act(a *app, act action) (tea.Cmd, string) {
 	switch act {
 	case open:
 		if c, ok := d.check(); ok {
-			c.Text = current(a, c)
+			c = current(a, c)
 			a.page(c.Title, explain(c))
 		} else if s, ok := d.entity(); ok {
 			a.page(entityTitle(s.Entity), account(s))
@@ -311,12 +316,13 @@ func (d *details) act(a *app, act action) (tea.Cmd, string) {
 
 func (d *details) hint(a *app) note {
 	if c, ok := d.check(); ok {
+		c = current(a, c)
 		// The cure of what is wrong, or the whole of a text that its row cuts off.
 		if c.Level != engine.OK && c.Cure != "" {
 			return hintOf(plain, c.Cure)
 		}
-		if text := current(a, c); width(clean(text)) > a.listWidth()-2-checkIndent {
-			return hintOf(plain, text)
+		if width(clean(c.Text)) > a.listWidth()-2-checkIndent {
+			return hintOf(plain, c.Text)
 		}
 	}
 	var parts []string

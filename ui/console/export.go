@@ -132,11 +132,13 @@ func (x *exports) stateOf(a *app, kind string) (span, string) {
 		if own := a.own[kind]; own != nil && own.stopping {
 			state = span{"stopping", warn}
 		}
-		words := "started " + running.Started.Local().Format("15:04:05") + " by " + running.Who
 		if running.Message != "" {
-			words += "; " + running.Message
+			if state.text == "running" {
+				state = span{"waiting", warn}
+			}
+			return state, running.Message
 		}
-		return state, words
+		return state, "started " + running.Started.Local().Format("15:04:05") + " by " + running.Who
 	}
 	if a.own[kind] != nil {
 		return span{"starting", good}, "logging in and reading the CRM's fields ..."
@@ -373,12 +375,14 @@ func (x *exports) hint(a *app) note {
 		switch {
 		case a.own[run.Kind] == nil && run.State == store.Paused:
 			return hintOf(warn, "Paused; run by "+run.Who+": p lets it go on, x stops it.")
-		case a.own[run.Kind] == nil:
+		case a.own[run.Kind] == nil && run.Message == "":
 			return hintOf(plain, "Run by "+run.Who+": p asks it to pause, x to stop.")
 		case run.State == store.Paused:
 			return hintOf(warn, "Paused: p lets it go on, x stops it.")
+		case run.Message != "":
+			return hintOf(warn, sentence(run.Message))
 		case run.Kind == "watch":
-			return hintOf(plain, "The shop is followed while this window is open; w stops it.")
+			return hintOf(plain, "The shop is followed while this window is open; `cartiger watch` needs none.")
 		}
 		return hintOf(plain, "Closing this window loses nothing: what is finished is saved one by one.")
 	}

@@ -254,3 +254,15 @@ func TestAnAnswerOfThePreviewWaitsUnderThePageOfKeys(t *testing.T) {
 		p.see("All keys").press("esc").see("Preview of products", "created 2, unchanged 1,604, held 1")
 	})
 }
+
+func TestARunThatWaitsForAServerSaysSo(t *testing.T) {
+	f := newFake()
+	sit(t, f, 80, 24, func(p *person) {
+		p.press("4", "w").wait(5 * time.Second)
+		f.mu.Lock()
+		f.runs[0].Message = "will try again: PrestaShop: cannot connect to shop.example.test (connect)"
+		f.mu.Unlock()
+		p.wait(3*time.Second).seeLine("Following the shop", "waiting", "will try again").see("Will try again: PrestaShop: cannot connect to shop.example.test (connect).")
+		p.press("a").see("Following the shop  waiting").press("1").to("Following shop").seeLine("Following shop", "WARNING").press("4", "w").wait(time.Second)
+	})
+}

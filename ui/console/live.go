@@ -125,8 +125,11 @@ func (a *app) poll() tea.Cmd {
 		look(func() (err error) { l.counts, err = st.CountOutcomes(ctx); return err })
 		look(func() (err error) {
 			f := store.Filter{After: lastID, Limit: keptEntries}
+			if read && lastID == 0 {
+				f.After = -1 // what comes into an empty log is followed from its beginning
+			}
 			e.entries, err = st.Entries(ctx, f)
-			if lastID == 0 {
+			if f.After == 0 {
 				slices.Reverse(e.entries) // without After the newest come first
 			}
 			return err

@@ -35,7 +35,7 @@ type lines struct {
 	started bool
 }
 
-// The line mode has no edges: a width below that of the detail pane, and rows without end.
+// The line mode has no edges: the width of the terminal, but below that of the detail pane, and rows without end.
 const (
 	lineWidth  = paneWidth - 1
 	lineHeight = 1 << 16
@@ -47,10 +47,13 @@ type typedLine struct {
 	err  error
 }
 
-func runPlain(ctx context.Context, a *app, o Options) error {
+func runPlain(ctx context.Context, a *app, o Options, cols int) error {
 	u := &lines{a: a, out: o.Out, inbox: make(chan tea.Msg)}
 	a.th.color = false
 	a.w, a.h = lineWidth, lineHeight
+	if cols > 0 {
+		a.w = min(max(cols, minWidth), lineWidth)
+	}
 	restore := term.Keep(o.In)
 	defer restore() // the end may come while a key is being typed
 	wanted, typed := make(chan struct{}), make(chan typedLine)
@@ -72,6 +75,9 @@ func runPlain(ctx context.Context, a *app, o Options) error {
 		u.tell()
 		if a.quitting {
 			return nil
+		}
+		if u.asked && u.prompt == "" && u.idle() {
+			u.ask() // again, below what was told meanwhile
 		}
 		if !u.asked && !u.busy() {
 			if a.ed != nil && a.ed.secret {
@@ -162,6 +168,12 @@ func (u *lines) busy() bool {
 		a.export.checking || a.dlg != nil && a.dlg.busy || a.ed != nil && a.ed.busy || a.leaving
 }
 
+// idle says that nothing runs that would tell more at once.
+func (u *lines) idle() bool {
+	_, active := u.a.live.running()
+	return !active && len(u.a.own) == 0 && !u.busy()
+}
+
 // say prints one line.
 func (u *lines) say(s string) {
 	if u.prompt != "" {
@@ -203,7 +215,7 @@ func (u *lines) tell() {
 	case a.dlg != nil && a.dlg != u.dlg && !a.dlg.busy:
 		u.dlg = a.dlg
 		u.say(clean(a.dlg.title))
-		for _, r := range layout(a.dlg.rows, lineWidth) {
+		for _, r := range layout(a.dlg.rows, a.w) {
 			u.say(r.line.String())
 		}
 		if a.dlg.at == inPage {
@@ -212,6 +224,12 @@ func (u *lines) tell() {
 	case a.at != u.shown && !u.busy() && a.dlg == nil:
 		u.show()
 	}
+}
+
+// rows are the lines of the screen in view. Nothing is left out of them in a narrow terminal, which breaks them itself.
+func (u *lines) rows() []row {
+	s := u.a.screen()
+	return s.list().matching(s.rows(u.a, max(u.a.w-2, fullWidth))) // a number stands before each
 }
 
 // show prints the screen in view, its lines numbered.
@@ -224,7 +242,7 @@ func (u *lines) show() {
 		u.say(words)
 	}
 	n := 0
-	for _, r := range s.list().matching(s.rows(a, lineWidth)) {
+	for _, r := range u.rows() {
 		number := "    "
 		if r.id != "" {
 			n++
@@ -358,7 +376,7 @@ func (u *lines) command(text string) {
 	}
 	if rest != "" {
 		s := a.screen()
-		ids := stops(s.list().matching(s.rows(a, lineWidth)))
+		ids := stops(u.rows())
 		i, ok := numbered(strings.TrimSpace(rest), len(ids))
 		if !ok {
 			u.say("Lines are numbered from 1 to " + strconv.Itoa(len(ids)) + " here.")
@@ -386,7 +404,7 @@ func (u *lines) changing(do func()) {
 	if u.a.screen() != s || had == has && was.value == is.value && was.to == is.to {
 		return
 	}
-	for _, r := range s.rows(u.a, lineWidth) {
+	for _, r := range u.rows() {
 		if r.id == s.list().cursor {
 			u.say(strings.TrimSpace(r.line.String()))
 		}

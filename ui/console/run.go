@@ -123,6 +123,9 @@ func (l *live) watched(run store.Run) string {
 	if run.Sum() > 0 {
 		words = counted(run.Counts)
 	}
+	if run.Message != "" {
+		return words + "; " + run.Message
+	}
 	if !l.looked.IsZero() {
 		words += "; last look " + l.looked.Local().Format(time.TimeOnly)
 	}
@@ -244,7 +247,7 @@ func (a *app) toggleWatch() (tea.Cmd, string) {
 	if err != nil {
 		return nil, "The watch interval is no duration: 3 Configuration, Other settings."
 	}
-	a.say(plain, "Following the shop while this window is open; `cartiger watch` does it without one.")
+	a.clear()
 	return a.begin("watch", func(ctx context.Context) (engine.Summary, error) {
 		return engine.Summary{}, a.eng.Watch(ctx, engine.WatchOptions{Interval: interval})
 	}), ""

@@ -19,6 +19,7 @@ import (
 
 	tea "github.com/charmbracelet/bubbletea"
 
+	"cartiger/store"
 	"cartiger/ui/term"
 	"cartiger/ui/term/termtest"
 )
@@ -383,6 +384,45 @@ func TestLinesDoWhatKeysDo(t *testing.T) {
 	}
 	if strings.Contains(all, "\x1b") {
 		t.Error("escapes were written")
+	}
+}
+
+func TestThePromptComesAgainWhenARunHasEnded(t *testing.T) {
+	f := newFake()
+	f.perSecond = 1000
+	_, err := inLines(t, f, func(line func(string) string, _ context.CancelCauseFunc) {
+		line("4")
+		line("e 1")
+		got := line("y") + line("")
+		if strings.Count(got, " created Products ") < 1000 {
+			t.Errorf("the records are not told:\n%s", got)
+		}
+		if !strings.Contains(got, "The export of products is done") || !strings.HasSuffix(got, "key: ") {
+			t.Errorf("it ends with %q", got[max(0, len(got)-200):])
+		}
+		line("q")
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNoLineOfAFastRunIsLeftOut(t *testing.T) {
+	f := newFake()
+	_, err := inLines(t, f, func(line func(string) string, _ context.CancelCauseFunc) {
+		line("4")
+		f.mu.Lock()
+		for i := range 1200 {
+			f.log(store.Entry{At: clock, Level: "info", Label: fmt.Sprintf("SKU_%d", i), State: store.Unchanged})
+		}
+		f.mu.Unlock()
+		if n := strings.Count(line("")+line("")+line("")+line(""), " unchanged"); n < 1200 {
+			t.Errorf("%d lines of 1200 are told", n)
+		}
+		line("q")
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
 

@@ -29,7 +29,9 @@ func (a *app) View() string {
 		return ""
 	}
 	if !a.fits() {
-		return cut(fmt.Sprintf("cartiger needs %dx%d, this is %dx%d. q quits.", minWidth, minHeight, a.w, a.h), a.w)
+		words := fmt.Sprintf("cartiger needs %dx%d, this is %dx%d. q quits.", minWidth, minHeight, a.w, a.h)
+		lines := wrap(words, a.w)
+		return strings.Join(lines[:min(len(lines), a.h)], "\n")
 	}
 	h := a.bodyHeight()
 	body, above, below := a.body(h)
