@@ -5,7 +5,9 @@
 package fault
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -46,6 +48,15 @@ var kinds = []Kind{
 	SQLEmpty, NoSession, TokenTaken, HalfOrder, Denied, RowsOver,
 }
 
+// Kinds are the kinds by name.
+func Kinds() []string {
+	names := make([]string, len(kinds))
+	for i, k := range kinds {
+		names[i] = string(k)
+	}
+	return names
+}
+
 // Rule says which requests a fault hits.
 type Rule struct {
 	Kind       Kind
@@ -65,7 +76,7 @@ func ParseRule(text string) (Rule, error) {
 	name, options, _ := strings.Cut(strings.TrimSpace(text), ":")
 	r := Rule{Kind: Kind(name), RetryAfter: -1, Delay: time.Second}
 	if !slices.Contains(kinds, r.Kind) {
-		return Rule{}, fmt.Errorf("fault %q: unknown kind; known are %v", name, kinds)
+		return Rule{}, fmt.Errorf("fault %q: unknown kind; known are %s", name, strings.Join(Kinds(), ", "))
 	}
 	for option := range strings.SplitSeq(options, ",") {
 		if option == "" {
@@ -102,6 +113,39 @@ func ParseRule(text string) (Rule, error) {
 	return r, nil
 }
 
+// ParseRules reads the body of a POST /__fault: one rule per line, or JSON {"rules":[…]}. An empty one has no rules.
+func ParseRules(body io.Reader) ([]Rule, error) {
+	data, err := io.ReadAll(io.LimitReader(body, maxRules))
+	if err != nil {
+		return nil, err
+	}
+	lines := strings.Split(string(data), "\n")
+	if strings.HasPrefix(strings.TrimSpace(string(data)), "{") {
+		var list struct {
+			Rules []string `json:"rules"`
+		}
+		if err := json.Unmarshal(data, &list); err != nil {
+			return nil, fmt.Errorf("fault rules: %w", err)
+		}
+		lines = list.Rules
+	}
+	var rules []Rule
+	for _, line := range lines {
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
+		rule, err := ParseRule(line)
+		if err != nil {
+			return nil, err
+		}
+		rules = append(rules, rule)
+	}
+	return rules, nil
+}
+
+// maxRules bounds the text of rules.
+const maxRules = 1 << 20
+
 // Set is the rules in force. The zero Set breaks nothing. It is safe for concurrent use.
 type Set struct {
 	mu    sync.Mutex
@@ -119,6 +163,14 @@ func (s *Set) Add(r Rule) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.rules = append(s.rules, &counted{Rule: r, random: rand.New(rand.NewPCG(r.Seed, 0x9e3779b97f4a7c15))})
+}
+
+// Replace puts rules in the place of those in force.
+func (s *Set) Replace(rules []Rule) {
+	s.Clear()
+	for _, r := range rules {
+		s.Add(r)
+	}
 }
 
 // Clear takes all rules away.

@@ -148,6 +148,67 @@ func (s *Shop) Act(a Action) (Acted, error) {
 	return acted, nil
 }
 
+// invented fills in what somebody who tries an action by hand has left out: the newest customer, or the newest order that
+// allows the action and its first line; the next state; a name. Act itself invents no record to act on.
+func (s *Shop) invented(a Action) Action {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	customers, products := s.table("customers"), s.table("products")
+	switch {
+	case a.Do == "register" && a.Email == "":
+		a.Email = fmt.Sprintf("customer%d@example.com", customers.last+1)
+	case a.Do == "product" && a.Name == "":
+		a.Name = fmt.Sprintf("Product %d", products.last+1)
+	case (a.Do == "login" || a.Do == "order" && a.Email == "") && a.Customer == 0:
+		for _, r := range slices.Backward(customers.rows) {
+			if customers.value(r, "deleted") != "1" {
+				a.Customer = r.id
+				break
+			}
+		}
+	case slices.Contains([]string{"state", "cancel", "refund", "return"}, a.Do) && a.Order == 0:
+		for _, r := range slices.Backward(s.table("orders").rows) {
+			if s.allows(a.Do, r.id) && (a.Do == "state" || s.firstLine(r.id) != 0) {
+				a.Order = r.id
+				break
+			}
+		}
+	}
+	if a.Do == "state" && a.State == 0 {
+		a.State = statePaid
+		if s.had(a.Order, "logable") {
+			a.State = stateShipped
+		}
+	}
+	if a.Line == 0 {
+		a.Line = s.firstLine(a.Order)
+	}
+	return a
+}
+
+// firstLine is the first line of an order of which something is left, 0 for none.
+func (s *Shop) firstLine(order int64) int64 {
+	for _, line := range s.table("order_details").where("id_order", id(order)) {
+		if s.left(line) > 0 {
+			return line.id
+		}
+	}
+	return 0
+}
+
+// allows says whether an action can be done to an order as far as its states tell.
+func (s *Shop) allows(do string, order int64) bool {
+	switch do {
+	case "cancel":
+		return !s.had(order, "logable") && !s.had(order, "delivery")
+	case "refund":
+		return s.had(order, "logable") && !s.had(order, "delivery")
+	case "return":
+		return s.had(order, "delivery")
+	}
+	return true
+}
+
 // existing is the row an action names, or an error that says which field is wrong.
 func (s *Shop) existing(resource, field string, id int64) (*row, error) {
 	if id == 0 {

@@ -251,7 +251,7 @@ func TestTheControlEndpoints(t *testing.T) {
 		!strings.Contains(got, "<total_paid><![CDATA[24.00]]>") || !strings.Contains(got, `not_filterable="true"><![CDATA[1]]></current_state>`) {
 		t.Errorf("the order that was placed: %s", got)
 	}
-	for _, wrong := range []string{`{"do":"order","colour":"red"}`, `{"do":"login"}`, `nonsense`} {
+	for _, wrong := range []string{`{"do":"order","colour":"red"}`, `{"do":"login","customer":99999}`, `nonsense`} {
 		if r := send(t, s, "POST", "/__act", "", wrong); r.status != http.StatusBadRequest || !strings.Contains(r.body, `"error":"action`) {
 			t.Errorf("act %s: %d %s", wrong, r.status, r.body)
 		}
@@ -277,6 +277,40 @@ func TestTheControlEndpoints(t *testing.T) {
 	}
 	if got := send(t, s, "POST", "/__fault", "", "burn"); got.status != http.StatusBadRequest || !strings.Contains(got.body, "unknown kind") {
 		t.Errorf("a wrong rule: %d %s", got.status, got.body)
+	}
+}
+
+// Somebody who tries the shop by hand need not look for ids first: what is left out is the newest that fits.
+func TestActionsByHandNeedNoIDs(t *testing.T) {
+	s := newShop(t, psapitest.Options{})
+	act := func(do string) psapitest.Acted {
+		t.Helper()
+		var acted psapitest.Acted
+		r := send(t, s, "POST", "/__act", "", `{"do":"`+do+`"}`)
+		if err := json.Unmarshal([]byte(r.body), &acted); err != nil || r.status != http.StatusOK {
+			t.Fatalf("%s: %d %s (%v)", do, r.status, r.body, err)
+		}
+		return acted
+	}
+	who := act("register").Customer
+	if got := act("login").Customer; got != who {
+		t.Errorf("customer %d logs in, not %d who has just registered", got, who)
+	}
+	order := act("order")
+	if order.Customer != who {
+		t.Errorf("customer %d orders, not %d", order.Customer, who)
+	}
+	if paid := act("state"); paid.Order != order.Order || paid.Invoice == 0 {
+		t.Errorf("the next state of order %d: %+v", order.Order, paid)
+	}
+	if back := act("refund"); back.Order != order.Order || back.Lines[0] != order.Lines[0] {
+		t.Errorf("refund: %+v", back)
+	}
+	if shipped := act("state"); shipped.Order != order.Order {
+		t.Errorf("shipped: %+v", shipped)
+	}
+	for _, do := range []string{"cancel", "return", "product"} {
+		act(do)
 	}
 }
 

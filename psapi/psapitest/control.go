@@ -83,12 +83,12 @@ func (s *Shop) serveAct(w http.ResponseWriter, r *http.Request) {
 	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&action); err != nil {
-		refuse(w, fmt.Errorf("action: %w", err))
+		refuse(w, http.StatusBadRequest, fmt.Errorf("action: %w", err))
 		return
 	}
-	acted, err := s.Act(action)
+	acted, err := s.Act(s.invented(action))
 	if err != nil {
-		refuse(w, err)
+		refuse(w, http.StatusBadRequest, err)
 		return
 	}
 	writeJSON(w, acted)
@@ -96,54 +96,27 @@ func (s *Shop) serveAct(w http.ResponseWriter, r *http.Request) {
 
 // serveFault replaces the fault rules: one per line, or {"rules": […]}; none clears them.
 func (s *Shop) serveFault(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	rules, err := fault.ParseRules(r.Body)
 	if err != nil {
-		refuse(w, err)
+		refuse(w, http.StatusBadRequest, err)
 		return
 	}
-	lines := strings.Split(string(body), "\n")
-	if trimmed := strings.TrimSpace(string(body)); strings.HasPrefix(trimmed, "{") {
-		var wrapped struct {
-			Rules []string `json:"rules"`
-		}
-		if err := json.Unmarshal([]byte(trimmed), &wrapped); err != nil {
-			refuse(w, fmt.Errorf("fault rules: %w", err))
-			return
-		}
-		lines = wrapped.Rules
-	}
-	var rules []fault.Rule
-	for _, line := range lines {
-		if strings.TrimSpace(line) == "" {
-			continue
-		}
-		rule, err := fault.ParseRule(line)
-		if err != nil {
-			refuse(w, err)
-			return
-		}
-		rules = append(rules, rule)
-	}
-	s.faults.Clear()
-	for _, rule := range rules {
-		s.faults.Add(rule)
-	}
+	s.faults.Replace(rules)
 	writeJSON(w, map[string]int{"rules": len(rules)})
 }
 
 func (s *Shop) serveRecords(w http.ResponseWriter, r *http.Request) {
 	records, err := s.records(r.PathValue("resource"))
 	if err != nil {
-		w.WriteHeader(http.StatusNotFound)
-		writeJSON(w, map[string]string{"error": err.Error()})
+		refuse(w, http.StatusNotFound, err)
 		return
 	}
 	writeJSON(w, records)
 }
 
-func refuse(w http.ResponseWriter, err error) {
+func refuse(w http.ResponseWriter, status int, err error) {
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(http.StatusBadRequest)
+	w.WriteHeader(status)
 	writeJSON(w, map[string]string{"error": err.Error()})
 }
 

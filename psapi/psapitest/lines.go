@@ -30,13 +30,19 @@ func (s *Shop) line(a Action) (order, line *row, quantity int64, err error) {
 	if details.value(line, "id_order") != id(a.Order) {
 		return nil, nil, 0, fmt.Errorf("line %d is of order %s, not of order %d", a.Line, details.value(line, "id_order"), a.Order)
 	}
-	left := castID(details.value(line, "product_quantity")) - castID(details.value(line, "product_quantity_refunded")) -
-		castID(details.value(line, "product_quantity_return"))
+	left := s.left(line)
 	quantity = cmp.Or(a.Quantity, left)
 	if quantity < 1 || quantity > left {
 		return nil, nil, 0, fmt.Errorf("quantity %d: %d of line %d are left", quantity, left, a.Line)
 	}
 	return order, line, quantity, nil
+}
+
+// left is how much of a line neither went back nor was refunded.
+func (s *Shop) left(line *row) int64 {
+	details := s.table("order_details")
+	return castID(details.value(line, "product_quantity")) - castID(details.value(line, "product_quantity_refunded")) -
+		castID(details.value(line, "product_quantity_return"))
 }
 
 // back books the goods of a line in again; the line counts what came back.

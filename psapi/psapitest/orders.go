@@ -11,6 +11,8 @@ import (
 
 // The order states with a meaning of their own in the code of the shop.
 const (
+	statePaid      = 2
+	stateShipped   = 4
 	stateCanceled  = 6
 	stateBackorder = 9
 )

@@ -74,8 +74,15 @@ user is admin with the access key TestAccessKey. Control endpoints, outside the 
   GET  /__stats               requests since the start or the last reset, by resource or operation
   POST /__stats/reset
   GET  /__records/SalesOrder  records as JSON, also Leads, Contacts, ... and the shop's resources
-  POST /__act                 shop: {"do":"register"|"login"|"order"|"state"|"cancel"|"refund"|"product"|...}
-  POST /__fault               fault rules, one per line; an empty body clears them`,
+  POST /__act                 shop: {"do":"register"}, or login, order, state, cancel, refund, return, product,
+                              edit-product, edit-customer, edit-address, delete-customer, stock, currency; with
+                              customer, order, line, product, state, quantity, email, lines ... as far as they matter:
+                              what is left out is the newest that fits
+  POST /__fault               fault rules, one per line; an empty body clears them
+
+A fault rule is a kind and its options, as 503:op=query,p=0.1,seed=7 or lost:op=create,type=SalesOrder,nth=2.
+Kinds: ` + strings.Join(fault.Kinds(), ", ") + `.
+Options: op (operation or resource), type (module), nth, times, p (share), seed, delay, retry-after, to (URL of 301).`,
 		Example: `  cartiger simulate shop --listen 127.0.0.1:8081
   cartiger simulate crm --version 5.4.0 --listen 127.0.0.1:8082`,
 	}

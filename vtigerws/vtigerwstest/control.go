@@ -3,7 +3,6 @@ package vtigerwstest
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 
@@ -18,20 +17,22 @@ func (c *CRM) control(w http.ResponseWriter, r *http.Request) {
 		writeControl(w, c.Stats())
 	case path == "/__stats/reset" && r.Method == http.MethodPost:
 		c.ResetStats()
-		w.WriteHeader(http.StatusNoContent)
+		writeControl(w, c.Stats())
 	case strings.HasPrefix(path, "/__records/") && r.Method == http.MethodGet:
 		module := strings.TrimPrefix(path, "/__records/")
 		if !c.simulates(module) {
-			http.Error(w, fmt.Sprintf("module %q is not simulated", module), http.StatusNotFound)
+			refuseControl(w, http.StatusNotFound, fmt.Sprintf("module %q is not simulated", module))
 			return
 		}
 		writeControl(w, c.Records(module))
 	case path == "/__fault" && r.Method == http.MethodPost:
-		if err := c.setFaults(r.Body); err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
+		rules, err := fault.ParseRules(r.Body)
+		if err != nil {
+			refuseControl(w, http.StatusBadRequest, err.Error())
 			return
 		}
-		w.WriteHeader(http.StatusNoContent)
+		c.faults.Replace(rules)
+		writeControl(w, map[string]int{"rules": len(rules)})
 	default:
 		http.NotFound(w, r)
 	}
@@ -44,36 +45,10 @@ func (c *CRM) simulates(module string) bool {
 	return c.modules[module] != nil || module == "Prestashop"
 }
 
-// setFaults replaces the rules in force: one per line, or JSON {"rules":[…]}; an empty body clears them.
-func (c *CRM) setFaults(body io.Reader) error {
-	data, err := io.ReadAll(io.LimitReader(body, 1<<20))
-	if err != nil {
-		return err
-	}
-	lines := strings.Split(string(data), "\n")
-	if strings.HasPrefix(strings.TrimSpace(string(data)), "{") {
-		var list struct{ Rules []string }
-		if err := json.Unmarshal(data, &list); err != nil {
-			return fmt.Errorf("fault rules: %w", err)
-		}
-		lines = list.Rules
-	}
-	var rules []fault.Rule
-	for _, line := range lines {
-		if strings.TrimSpace(line) == "" {
-			continue
-		}
-		rule, err := fault.ParseRule(line)
-		if err != nil {
-			return err
-		}
-		rules = append(rules, rule)
-	}
-	c.faults.Clear()
-	for _, rule := range rules {
-		c.faults.Add(rule)
-	}
-	return nil
+func refuseControl(w http.ResponseWriter, status int, message string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	writeControl(w, map[string]string{"error": message})
 }
 
 // writeControl answers plain JSON, without PHP's habits.

@@ -359,7 +359,9 @@ func TestTheControlEndpoints(t *testing.T) {
 	if diff := cmp.Diff(vtigerwstest.Stats{Total: 3, Requests: map[string]int{"getchallenge": 1, "login": 1, "create": 1}}, stats); diff != "" {
 		t.Errorf("stats:\n%s", diff)
 	}
-	post("/__stats/reset", "")
+	if status := post("/__stats/reset", ""); status != http.StatusOK {
+		t.Errorf("the reset: %d", status)
+	}
 	if get("/__stats", &stats); stats.Total != 0 {
 		t.Errorf("after the reset: %+v", stats)
 	}
