@@ -167,15 +167,7 @@ func (e *Engine) preview(ctx context.Context, kind string, o ExportOptions, unfi
 	}
 	began := e.opts.Now()
 	var planned []Planned
-	err = w.export(ctx, kind, o, func(_ context.Context, chains []Chain) ([]carried, error) {
-		made := make([]carried, len(chains))
-		for i, c := range chains {
-			made[i] = carried{ids: pretended(c), state: c.State}
-			planned = append(planned, c.planned()...)
-		}
-		return made, nil
-	})
-	if err != nil {
+	if err := w.export(ctx, kind, o, listing(&planned)); err != nil {
 		return Summary{}, err
 	}
 	counts := w.count.counts() // what an unfinished export has settled already
@@ -185,6 +177,18 @@ func (e *Engine) preview(ctx context.Context, kind string, o ExportOptions, unfi
 		s.count(p.State)
 	}
 	return s, nil
+}
+
+// listing takes chains without writing them: it lists what they would do.
+func listing(planned *[]Planned) carrier {
+	return func(_ context.Context, chains []Chain) ([]carried, error) {
+		made := make([]carried, len(chains))
+		for i, c := range chains {
+			made[i] = carried{ids: pretended(c), state: c.State}
+			*planned = append(*planned, c.planned()...)
+		}
+		return made, nil
+	}
 }
 
 func (s *Summary) count(state store.State) {

@@ -61,7 +61,8 @@ type work struct {
 	draft    Drafter
 	count    *counter
 	pace     *pace
-	out      *outbox
+	out      *outbox // nil where nothing is written
+	carry    carrier
 	// companies are the Accounts by name that the run has met.
 	companies *companies
 	atlas     *atlas
@@ -117,6 +118,7 @@ func (e *Engine) begin(ctx context.Context, kind string, resume store.Run) (*wor
 	}
 	w.count.total.Store(resume.Total)
 	w.out = &outbox{store: e.store, crm: w.crm, pace: w.pace, count: w.count, run: w.run.ID, counts: exports[kind], careless: e.opts.Careless, blocked: map[string]*problem.Error{}}
+	w.carry = w.out.carry
 	w.sampler.Add(1)
 	go w.sample(runCtx)
 	// Watch speaks to the CRM only when there is something to write; it settles open writes in each pass.

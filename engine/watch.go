@@ -188,15 +188,23 @@ func (w *work) ready(ctx context.Context) (linked bool, err error) {
 	if len(w.draft.Modules) > 0 {
 		return false, nil
 	}
+	if err := w.describeAll(ctx); err != nil {
+		return false, err
+	}
+	return w.linkMissingCurrencies(ctx)
+}
+
+// describeAll asks what the CRM demands of everything there is. A module that is switched off holds what needs it; the
+// others go on.
+func (w *work) describeAll(ctx context.Context) error {
 	for _, name := range w.orderModuleNames() {
-		// A module that is switched off holds what needs it; the others go on.
 		if err := w.describes(ctx, name); denied(err) {
 			w.draft.Modules[name] = vtigerws.Module{}
 		} else if err != nil {
-			return false, err
+			return err
 		}
 	}
-	return w.linkMissingCurrencies(ctx)
+	return nil
 }
 
 // waiting lists the held records that may go now: after a change of settings, links or defaults, and every ten minutes.
@@ -284,7 +292,7 @@ func (w *work) carryChanges(ctx context.Context, c Changes, next *Cursors) error
 	if err := w.carryPeople(ctx, c, orders, next); err != nil {
 		return err
 	}
-	return w.carryOrders(ctx, orders, w.out.carry)
+	return w.carryOrders(ctx, orders, w.carry)
 }
 
 // changedOrders are the orders to carry: new ones, and changes of registered ones. Rows named only by a new state or a
@@ -334,7 +342,7 @@ func (w *work) holdMissing(ctx context.Context, named []int64, shown map[int64]p
 			chains = append(chains, hold(chain, "missing", "the shop names this order in a change but does not show it; it will be asked for again"))
 		}
 	}
-	_, err := w.out.carry(ctx, chains)
+	_, err := w.carry(ctx, chains)
 	return err
 }
 
@@ -452,7 +460,7 @@ func (w *work) carryPersons(ctx context.Context, customers []psapi.Customer, ord
 			return nil, err
 		}
 		if err == nil {
-			_, err = w.companies.ensure(ctx, group, matches, w.out.carry)
+			_, err = w.companies.ensure(ctx, group, matches, w.carry)
 		}
 		if err != nil && !denied(err) {
 			return nil, err
@@ -465,7 +473,7 @@ func (w *work) carryPersons(ctx context.Context, customers []psapi.Customer, ord
 				chains = append(chains, chain)
 			}
 		}
-		if _, err := w.out.carry(ctx, chains); err != nil {
+		if _, err := w.carry(ctx, chains); err != nil {
 			return nil, err
 		}
 	}
@@ -519,7 +527,7 @@ func (w *work) carryProducts(ctx context.Context, products []psapi.Product, edit
 				chains = append(chains, planProduct(art, records, a.factor, w.draft))
 			}
 		}
-		if _, err := w.out.carry(ctx, chains); err != nil {
+		if _, err := w.carry(ctx, chains); err != nil {
 			return err
 		}
 	}
@@ -560,7 +568,7 @@ func (w *work) carryAgain(ctx context.Context, outcomes []store.Outcome) error {
 	if _, err := w.carryPersons(ctx, byShopID(customers), ordered, w.registering(ordering)); err != nil {
 		return err
 	}
-	if err := w.carryOrders(ctx, byShopID(orders), w.out.carry); err != nil {
+	if err := w.carryOrders(ctx, byShopID(orders), w.carry); err != nil {
 		return err
 	}
 	return w.reportGone(ctx, outcomes, func(o store.Outcome) bool {
@@ -599,6 +607,9 @@ func byShopID[T any](rows map[int64]T) []T {
 
 // reportGone fails the records that the shop no longer has: trying again would go on for ever.
 func (w *work) reportGone(ctx context.Context, outcomes []store.Outcome, exists func(store.Outcome) bool) error {
+	if w.out == nil {
+		return nil // only planned
+	}
 	var done store.Completion
 	for _, o := range outcomes {
 		if o.ShopID <= 0 || exists(o) {

@@ -239,7 +239,8 @@ func (p *Program) showRecord(entity store.Entity, id int64, v engine.RecordView)
 	if !v.Outcome.Since.IsZero() {
 		add("since", v.Outcome.Since.Local().Format(time.DateTime))
 	}
-	add("what", nonEmpty(doc.Detail, doc.CRM))
+	add("why", doc.Detail)
+	add("written", doc.CRM)
 	for _, l := range doc.Links {
 		add("link", l.Module+" "+l.CRMID+"  "+l.Key)
 	}
