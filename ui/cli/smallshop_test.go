@@ -55,11 +55,11 @@ type element string
 
 // text is the value of a field; every field stands on a line of its own.
 func (e element) text(field string) string {
-	_, rest, found := strings.Cut(string(e), "\n\t<"+field)
-	if !found || rest[0] != '>' && rest[0] != ' ' {
+	start := regexp.MustCompile(`\n\t<` + field + `( [^>]*)?>`).FindStringIndex(string(e)) // id_order is not id_order_state
+	if start == nil {
 		return ""
 	}
-	_, rest, _ = strings.Cut(rest, ">")
+	rest := string(e)[start[1]:]
 	value, _, _ := strings.Cut(rest, "</"+field+">")
 	return strings.TrimSuffix(strings.TrimPrefix(value, "<![CDATA["), "]]>")
 }
