@@ -100,7 +100,7 @@ func TestABurstAlsoArrivesThroughItsDatesAlone(t *testing.T) {
 }
 
 func TestOrdersThatChangeWhileThePagesAreReadAreNotSkipped(t *testing.T) {
-	for _, version := range versions[1:3] {
+	for _, version := range []string{"5.2.1", "5.4.0"} {
 		t.Run(version, func(t *testing.T) {
 			clocked(t, today, func(t *testing.T) {
 				w := newTown(t, psapitest.Options{}, vtigerwstest.Options{Version: version})

@@ -11,9 +11,6 @@ import (
 	"cartiger/vtigerws/vtigerwstest"
 )
 
-// versions are the CRM versions that every rule is tested on.
-var versions = []string{"5.1.0", "5.2.1", "5.4.0", "6.4.0"}
-
 // world is a shop and a CRM on loopback with an engine between them.
 type world struct {
 	*engine.Engine
