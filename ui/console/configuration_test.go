@@ -109,7 +109,7 @@ func TestOtherSettingsAreEditedByTheirKind(t *testing.T) {
 		p.press("3").to("Missing product").press("enter").see("> create", "hold").press("down", "enter").seeLine("Missing product", "hold *")
 		p.to("Watch interval").press("enter", "ctrl+u").typed("often").press("enter").see("is not a duration such as 10s or 5m").press("ctrl+u").typed("30s").press("enter").seeLine("Watch interval", "30s *")
 		p.to("Product edits").press("space").seeLine("Product edits", "on *").press("space").seeLine("Product edits", "off").dontSee("Product edits       on")
-		p.see("2 unsaved changes *"[:0]).press("s", "y").wait(time.Second).did("save order.missing-product=hold").did("save watch.interval=30s")
+		p.press("s").see("Save 2 changes?").press("y").wait(time.Second).did("save order.missing-product=hold").did("save watch.interval=30s")
 	})
 }
 

@@ -24,7 +24,7 @@ func TestAConnectionIsTypedTestedSavedAndThenCurrenciesAreProposed(t *testing.T)
 		p.seeLine("Access key", "[******_").dontSee("s3cr3t")
 		p.press("enter").seeLine("Access key", "****** *").dontSee("s3cr3t")
 		p.press("down", "enter").typed("https://shop.example.test/").press("enter", "down", "enter")
-		p.typed("tooshort").press("enter").see("has 8 characters; a PrestaShop web service key has 32", "tooshort"[:0])
+		p.typed("tooshort").press("enter").see("has 8 characters; a PrestaShop web service key has 32").dontSee("tooshort")
 		p.press("ctrl+u").typed(strings.Repeat("K", 32)).press("enter").dontSee("KKKK")
 		p.see("5 unsaved changes *", "All filled in: t tests, s saves.", "2 Connection*]"[1:])
 
