@@ -171,17 +171,13 @@ func (a *app) key(msg tea.KeyMsg) tea.Cmd {
 		return a.dlg.key(a, act)
 	case a.ed != nil:
 		ed := a.ed
+		a.clear()
 		cmd, message, closed := ed.key(a, msg)
 		if closed && a.ed == ed {
 			a.ed = nil
-			if cmd == nil && message == "" {
-				return nil
-			}
 		}
 		if message != "" {
 			a.say(warn, message)
-		} else if cmd == nil && !closed {
-			a.clear()
 		}
 		return cmd
 	case a.find != nil:

@@ -165,7 +165,7 @@ func TestTheOwnerOfRecordsIsSearchedByNameOrGivenByItsID(t *testing.T) {
 	f := newFake()
 	f.people = []engine.Choice{{ID: "19x5", Label: "anna"}}
 	sit(t, f, 80, 24, func(p *person) {
-		p.press("3").to("Owner of records").press("enter").see("Users or Groups").typed("ann").press("enter").wait(10*time.Millisecond).see("> anna  19x5").press("enter").seeLine("Owner of records", "19x5 *")
+		p.press("3").to("Owner of records").press("enter").see("Users or Groups").typed("ann").press("enter").wait(10*time.Millisecond).see("> anna  19x5").press("enter").seeLine("Owner of records", "19x5 *").dontSee("Up and down choose")
 		p.press("enter", "ctrl+u").typed("20x3").press("enter").seeLine("Owner of records", "20x3 *").press("enter", "ctrl+u", "enter").seeLine("Owner of records", "(empty)").dontSee("unsaved")
 	})
 }
@@ -186,5 +186,12 @@ func TestAnErrorOfTheTablesIsReadToItsEnd(t *testing.T) {
 	f.fail["Currencies"] = &problem.Error{Kind: problem.Unauthorised, Where: "vtiger", Message: "the CRM user may not read Currencies, so that no link can be shown", Cure: "Give it the right."}
 	sit(t, f, 60, 24, func(p *person) {
 		p.press("3").read("! vtiger: the CRM user may not read Currencies, so that no link can be shown. Give it the right. r asks again.")
+	})
+}
+
+func TestAutomaticLinkingIsNotOfferedWhileSomethingRuns(t *testing.T) {
+	sit(t, newFake(), 80, 24, func(p *person) {
+		p.press("4", "w").wait(time.Second).press("3", "l").read("Following the shop runs already: w stops it. Automatic linking waits for that; enter links by hand meanwhile.")
+		p.press("4", "w").wait(time.Second)
 	})
 }

@@ -160,8 +160,9 @@ func (c *connection) hint(a *app) note {
 		return hintOf(plain, "Still to fill in: "+missingWords(a)+".")
 	case len(a.settings.Missing()) > 0:
 		return hintOf(plain, "All filled in: t tests, s saves.")
-	case strings.HasPrefix(c.grid.cursor, "field:"):
-		return hintOf(plain, "Without a value for these fields vtiger refuses the record: give each a default.")
+	}
+	if f, ok := c.field(); ok {
+		return fieldHint(f)
 	}
 	return meaning(c.grid.cursor)
 }

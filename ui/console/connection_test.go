@@ -125,6 +125,13 @@ func TestAReferenceIsAlsoGivenByItsID(t *testing.T) {
 	})
 }
 
+func TestAMandatoryFieldSaysWhatBecomesOfARecordWithoutIt(t *testing.T) {
+	sit(t, newFake(), 80, 24, func(p *person) {
+		p.press("2").see("! no default: Products").to("Vendor Name").see("! Nothing fills it for certain: give it a default, or such records are held.")
+		p.press("m").see("Filled from the order; a default is used when that has no value.", "! no default: Products").to("Billing Address").see("The default is used whenever the shop has no value for it.")
+	})
+}
+
 func TestAnotherModuleIsSeenInASmallWindow(t *testing.T) {
 	sit(t, newFake(), 60, 16, func(p *person) {
 		p.press("2", "m").see("module < SalesOrder >", "> Subject")

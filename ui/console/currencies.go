@@ -341,6 +341,8 @@ func (c *configuration) propose(a *app) (tea.Cmd, string) {
 	switch {
 	case len(a.settings.Missing()) > 0:
 		return nil, "Currencies are linked once shop and CRM are connected: " + missingWords(a) + "."
+	case a.busy() != "":
+		return nil, a.busy() + " Automatic linking waits for that; enter links by hand meanwhile."
 	case c.linking:
 		return nil, "Shop and CRM are being asked already."
 	case slices.ContainsFunc(a.draft.changes, func(ch change) bool { return strings.HasPrefix(ch.row, "link:") }):

@@ -219,7 +219,7 @@ func (x *exports) act(a *app, act action) (tea.Cmd, string) {
 		}
 		run, ran := a.live.runs[kind]
 		if !ran {
-			return nil, kindTitle(kind) + " never ran: e starts it."
+			return nil, kindTitle(kind) + " never ran: " + map[bool]string{true: "w", false: "e"}[kind == "watch"] + " starts it."
 		}
 		a.page(kindTitle(kind), runRows(run))
 	case export:

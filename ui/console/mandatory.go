@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	tea "github.com/charmbracelet/bubbletea"
 
@@ -72,7 +73,11 @@ func (c *connection) fieldRows(a *app, w int) []row {
 	}
 	c.module = min(c.module, len(modules)-1)
 	module := modules[c.module]
-	rows := []row{{line: line{{"Mandatory fields   ", strong}, {"module < ", faint}, {module, accent}, {" >", faint}, {fmt.Sprintf("  %d of %d", c.module+1, len(modules)), faint}}}}
+	head := line{{"Mandatory fields   ", strong}, {"module < ", faint}, {module, accent}, {" >", faint}, {fmt.Sprintf("  %d of %d", c.module+1, len(modules)), faint}}
+	if lack := c.lacking(a); len(lack) > 0 {
+		head = head.and(span{"   ! no default: " + strings.Join(lack, ", "), bad})
+	}
+	rows := []row{{line: head}}
 	for _, f := range c.fields {
 		if f.Module != module {
 			continue
@@ -84,6 +89,17 @@ func (c *connection) fieldRows(a *app, w int) []row {
 		}
 	}
 	return rows
+}
+
+// lacking are the modules with a field that nothing fills for certain.
+func (c *connection) lacking(a *app) []string {
+	var modules []string
+	for _, f := range c.fields {
+		if _, changed := a.draft.of(fieldRow(f)); f.Needed && !changed && !slices.Contains(modules, f.Module) {
+			modules = append(modules, f.Module)
+		}
+	}
+	return modules
 }
 
 func fieldIndent(w int) int {
@@ -148,6 +164,17 @@ func (c *connection) field() (engine.MandatoryField, bool) {
 		return engine.MandatoryField{}, false
 	}
 	return c.fields[i], true
+}
+
+// fieldHint says what becomes of a record whose field has no value in the shop.
+func fieldHint(f engine.MandatoryField) note {
+	switch {
+	case f.Needed:
+		return hintOf(warn, "! Nothing fills it for certain: give it a default, or such records are held.")
+	case f.Default != "":
+		return hintOf(plain, "The default is used whenever the shop has no value for it.")
+	}
+	return hintOf(plain, "Filled "+f.Source+"; a default is used when that has no value.")
 }
 
 // ownerModules hold those that can own a record.
