@@ -215,7 +215,6 @@ type RecordView struct {
 	Outcome  store.Outcome
 	Links    []store.Link
 	Open     []store.Intent // writes not finished
-	WouldDo  Planned        // what would be sent now
 	Mirrored string
 }
 

@@ -65,8 +65,26 @@ func TestAnOrderWaitsForItsCurrencyAndGoesByItself(t *testing.T) {
 				if n := len(w.crm.Records("SalesOrder")); n != 2 {
 					t.Errorf("%d orders: the others do not go on", n)
 				}
+				would := func() string {
+					t.Helper()
+					w.crm.ResetStats()
+					p, err := w.Would(t.Context(), store.Order, w.held(t).ShopID)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if n := w.crm.Stats().Requests["create"]; n > 0 {
+						t.Errorf("asking what would be sent has sent %d creates", n)
+					}
+					return fmt.Sprint(p.State, p.Writes)
+				}
+				if got := would(); got != "held[]" {
+					t.Errorf("without a link would be sent: %s", got)
+				}
 				if err := w.store.SaveCurrencyLinks(t.Context(), []store.CurrencyLink{dollar}, nil); err != nil {
 					t.Fatal(err)
+				}
+				if got := would(); !strings.HasPrefix(got, "created[") || !strings.Contains(got, "create SalesOrder") {
+					t.Errorf("with the link would be sent: %s", got)
 				}
 				w.spend(t, func() {})
 				stop()

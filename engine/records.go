@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"cartiger/problem"
@@ -41,41 +40,47 @@ func (e *Engine) Record(ctx context.Context, entity store.Entity, shopID int64) 
 	if !found && len(view.Links) == 0 && len(view.Open) == 0 {
 		return view, &problem.Error{Kind: problem.NotFound, Where: "records", Message: fmt.Sprintf("nothing is known of %s %d", entity, shopID), Cure: "`cartiger records list` shows the held and failed ones."}
 	}
-	if outcome.State == store.Held || outcome.State == store.Failed {
-		view.WouldDo = e.would(ctx, outcome)
-	}
 	return view, nil
 }
 
 // patienceForView bounds how long a person waits for what a record would do now.
 const patienceForView = 20 * time.Second
 
-// would plans a record as a retry would, with what it brings along. It asks both servers and writes nothing; where they
-// cannot tell, it is the zero Planned.
-func (e *Engine) would(ctx context.Context, o store.Outcome) Planned {
+// Would plans a record as a retry would, with what it brings along, whose writes name what they are for. It asks both
+// servers and writes nothing.
+func (e *Engine) Would(ctx context.Context, entity store.Entity, shopID int64) (Planned, error) {
 	ctx, done := context.WithTimeout(ctx, patienceForView)
 	defer done()
 	settings, err := e.Settings(ctx)
-	if err != nil || len(settings.Missing()) > 0 {
-		return Planned{}
+	if err != nil {
+		return Planned{}, err
+	}
+	if missing := settings.Missing(); len(missing) > 0 {
+		return Planned{}, missingSettings(missing)
 	}
 	w, err := e.reading(ctx, settings, store.Run{})
 	if err != nil {
-		return Planned{}
+		return Planned{}, err
 	}
 	var all []Planned
 	w.carry = listing(&all)
-	if w.describeAll(ctx) != nil || w.carryAgain(ctx, []store.Outcome{o}) != nil {
-		return Planned{}
+	if err := w.describeAll(ctx); err != nil {
+		return Planned{}, err
 	}
-	i := slices.IndexFunc(all, func(p Planned) bool { return p.Entity == o.Entity && p.ShopID == o.ShopID })
-	if i < 0 {
-		return Planned{}
+	if err := w.carryAgain(ctx, []store.Outcome{{Entity: entity, ShopID: shopID}}); err != nil {
+		return Planned{}, err
 	}
-	plan := all[i]
-	plan.Writes = nil
+	would := Planned{Entity: entity, ShopID: shopID, State: store.Unchanged, Detail: "nothing is left to do"}
+	var before []string
 	for _, p := range all {
-		plan.Writes = append(plan.Writes, p.Writes...)
+		if p.Entity == entity && p.ShopID == shopID {
+			would = p
+			continue
+		}
+		for _, write := range p.Writes {
+			before = append(before, write+" for "+p.Label)
+		}
 	}
-	return plan
+	would.Writes = append(before, would.Writes...)
+	return would, nil
 }

@@ -190,7 +190,15 @@ func (p *Program) recordsShowCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return p.showRecord(entity, id, view)
+				var would *engine.Planned
+				if s := view.Outcome.State; s == store.Held || s == store.Failed {
+					if now, err := e.Would(ctx, entity, id); err != nil {
+						p.note("what would be sent now is not known: %v", err)
+					} else {
+						would = &now
+					}
+				}
+				return p.showRecord(entity, id, view, would)
 			})
 		},
 	}
@@ -211,8 +219,8 @@ func raw(stored string) json.RawMessage {
 	return quoted
 }
 
-func (p *Program) showRecord(entity store.Entity, id int64, v engine.RecordView) error {
-	doc := recordDocument{outcomeLine: outcomeOf(v.Outcome), Links: []linkLine{}, Open: []openLine{}}
+func (p *Program) showRecord(entity store.Entity, id int64, v engine.RecordView, would *engine.Planned) error {
+	doc := recordDocument{outcomeLine: outcomeOf(v.Outcome), Links: []linkLine{}, Open: []openLine{}, WouldDo: would}
 	doc.Entity, doc.ShopID = entity, id // a record may have links and no outcome
 	doc.Sent, doc.Answer = raw(v.Outcome.Sent), v.Outcome.Answer
 	for _, l := range v.Links {
@@ -220,9 +228,6 @@ func (p *Program) showRecord(entity store.Entity, id int64, v engine.RecordView)
 	}
 	for _, in := range v.Open {
 		doc.Open = append(doc.Open, openLine{in.Name, in.State, in.Attempts, in.LastError, raw(string(in.Body))})
-	}
-	if v.WouldDo.Entity != "" {
-		doc.WouldDo = &v.WouldDo
 	}
 	if p.json {
 		return p.document(doc)
@@ -250,7 +255,7 @@ func (p *Program) showRecord(entity store.Entity, id int64, v engine.RecordView)
 	add("last sent", v.Outcome.Sent)
 	add("answer", v.Outcome.Answer)
 	if doc.WouldDo != nil {
-		add("would now", string(doc.WouldDo.State)+": "+nonEmpty(strings.Join(doc.WouldDo.Writes, ", "), doc.WouldDo.Detail))
+		add("would now", string(doc.WouldDo.State)+": "+strings.TrimPrefix(strings.Join(doc.WouldDo.Writes, ", ")+". "+doc.WouldDo.Detail, ". "))
 	}
 	for _, row := range rows {
 		for i, line := range text.Wrap(row[1], 96) {

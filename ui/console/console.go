@@ -55,6 +55,7 @@ type Engine interface {
 
 	Records(ctx context.Context, f store.Filter) ([]store.Outcome, error)
 	Record(ctx context.Context, entity store.Entity, shopID int64) (engine.RecordView, error)
+	Would(ctx context.Context, entity store.Entity, shopID int64) (engine.Planned, error)
 	Retry(ctx context.Context, f store.Filter) (engine.Summary, error)
 }
 

@@ -97,7 +97,7 @@ func TestWhatAnotherProcessRunsIsShownWithItsName(t *testing.T) {
 func TestHeldAndFailedRecordsTellTheirReasonAndAreRetried(t *testing.T) {
 	sit(t, newFake(), 80, 24, func(p *person) {
 		p.press("4", "r").see("put the cursor on one").to("order 812").seeLine("order 812", "held", "currency CHF is not linked")
-		p.press("enter").wait(10*time.Millisecond).see("What was sent", "fields.subject", "Bon de commande no812", "What would be sent now", "create SalesOrder", "Contacts").golden("80x24/record")
+		p.press("enter").wait(10*time.Millisecond).see("What was sent", "fields.subject", "Bon de commande no812", "What would be sent now", "create Contacts for jean@example.test", "held  currency CHF is not linked", "Contacts").golden("80x24/record")
 		p.press("r").wait(2*time.Second).did("retry order 812").see("The retry is done", "Held and failed  none")
 	})
 }
@@ -264,5 +264,14 @@ func TestARunThatWaitsForAServerSaysSo(t *testing.T) {
 		f.mu.Unlock()
 		p.wait(3*time.Second).seeLine("Following the shop", "waiting", "will try again").see("Will try again: PrestaShop: cannot connect to shop.example.test (connect).")
 		p.press("a").see("Following the shop  waiting").press("1").to("Following shop").seeLine("Following shop", "WARNING").press("4", "w").wait(time.Second)
+	})
+}
+
+func TestWhatWouldBeSentIsAskedWhileThePageIsRead(t *testing.T) {
+	f := newFake()
+	f.fail["Would"] = &problem.Error{Kind: problem.Unavailable, Where: "vtiger", Message: "no connection", Cure: "Check the URL."}
+	sit(t, f, 80, 24, func(p *person) {
+		p.press("4").to("order 812").press("enter").see("What was sent", "asking shop and CRM ...").wait(10*time.Millisecond).read("not known: vtiger: no connection. Check the URL.", "r retries it.")
+		p.press("esc", "enter", "esc").wait(time.Second).see("[4 Export]").dontSee("not known") // left before the answer
 	})
 }

@@ -369,11 +369,18 @@ func (f *fake) Record(_ context.Context, entity store.Entity, id int64) (engine.
 			return engine.RecordView{
 				Outcome: o,
 				Links:   []store.Link{{Module: "Contacts", CRMID: "4x12", Key: "jean@example.test"}},
-				WouldDo: engine.Planned{State: store.Held, Writes: []string{"create SalesOrder"}, Detail: o.Detail},
 			}, nil
 		}
 	}
 	return engine.RecordView{}, &problem.Error{Kind: problem.NotFound, Where: "records", Message: fmt.Sprintf("nothing is known of %s %d", entity, id)}
+}
+
+func (f *fake) Would(ctx context.Context, entity store.Entity, id int64) (engine.Planned, error) {
+	if !sleep(ctx, 5*time.Millisecond) {
+		return engine.Planned{}, ctx.Err()
+	}
+	defer f.locked("Would")()
+	return engine.Planned{Entity: entity, ShopID: id, State: store.Held, Writes: []string{"create Contacts for jean@example.test"}, Detail: "currency CHF is not linked"}, f.fail["Would"]
 }
 
 func (f *fake) Retry(ctx context.Context, filter store.Filter) (engine.Summary, error) {

@@ -75,7 +75,11 @@ func (c *connection) fieldRows(a *app, w int) []row {
 	module := modules[c.module]
 	head := line{{"Mandatory fields   ", strong}, {"module < ", faint}, {module, accent}, {" >", faint}, {fmt.Sprintf("  %d of %d", c.module+1, len(modules)), faint}}
 	if lack := c.lacking(a); len(lack) > 0 {
-		head = head.and(span{"   ! no default: " + strings.Join(lack, ", "), bad})
+		words := "   ! no default: " + strings.Join(lack, ", ")
+		if width(head.String()+words) > w-2 {
+			words = "   ! no default"
+		}
+		head = head.and(span{words, bad})
 	}
 	rows := []row{{line: head}}
 	for _, f := range c.fields {

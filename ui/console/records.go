@@ -65,14 +65,6 @@ func shortDay(t, now time.Time) string {
 	return strings.TrimPrefix(day(t, now), "today ")
 }
 
-// recordEvent brings everything known of a record.
-type recordEvent struct {
-	entity store.Entity
-	shopID int64
-	view   engine.RecordView
-	err    error
-}
-
 // openRecord asks for everything about the record of a row.
 func (a *app) openRecord(row string) tea.Cmd {
 	entity, id, ok := recordOf(row)
@@ -85,6 +77,14 @@ func (a *app) openRecord(row string) tea.Cmd {
 		view, err := a.eng.Record(ctx, entity, id)
 		return recordEvent{entity, id, view, err}
 	})
+}
+
+// recordEvent brings everything known of a record.
+type recordEvent struct {
+	entity store.Entity
+	shopID int64
+	view   engine.RecordView
+	err    error
 }
 
 func (e recordEvent) apply(a *app) tea.Cmd {
@@ -101,24 +101,59 @@ func (e recordEvent) apply(a *app) tea.Cmd {
 	if o.Label != "" && o.Label != title {
 		title = o.Label + "  (" + title + " of the shop)"
 	}
-	rows := recordPage(e.view)
-	if o.State == store.Held || o.State == store.Failed {
-		rows = append(rows, row{}, prose(faint, "r retries it."))
+	a.page(title, recordPage(e.view))
+	if o.State != store.Held && o.State != store.Failed {
+		return nil
 	}
-	a.page(title, rows)
-	if o.State == store.Held || o.State == store.Failed {
-		a.dlg.also = map[action]func(a *app) tea.Cmd{retry: func(a *app) tea.Cmd {
-			cmd, why := a.runKey(retry, recordRow(e.entity, e.shopID))
-			if why != "" {
-				a.say(warn, why)
-			}
-			return cmd
-		}}
+	page := a.dlg
+	page.also = map[action]func(a *app) tea.Cmd{retry: func(a *app) tea.Cmd {
+		cmd, why := a.runKey(retry, recordRow(e.entity, e.shopID))
+		if why != "" {
+			a.say(warn, why)
+		}
+		return cmd
+	}}
+	page.rows = append(page.rows, row{}, heading(wouldTitle), prose(faint, "  asking shop and CRM ..."))
+	page.busy = true
+	ctx, cancel := context.WithCancel(a.jobs.ctx)
+	page.left = func(*app) tea.Cmd { cancel(); return nil }
+	return a.jobs.do(func(context.Context) event {
+		defer cancel()
+		would, err := a.eng.Would(ctx, e.entity, e.shopID)
+		return wouldEvent{page, would, err}
+	})
+}
+
+const wouldTitle = "What would be sent now"
+
+// wouldEvent brings what would be sent of the record that a page shows.
+type wouldEvent struct {
+	page  *dialog
+	would engine.Planned
+	err   error
+}
+
+func (e wouldEvent) apply(*app) tea.Cmd {
+	p := e.page
+	p.busy, p.left = false, nil
+	rows := p.rows[:len(p.rows)-1]
+	switch {
+	case e.err != nil:
+		rows = append(rows, prose(bad, "  not known: "+describe(e.err)))
+	case len(e.would.Writes) == 0 && e.would.Detail == "":
+		rows = append(rows, prose(plain, "  nothing"))
 	}
+	for _, s := range e.would.Writes {
+		rows = append(rows, prose(plain, "  "+s))
+	}
+	if e.would.Detail != "" {
+		rows = append(rows, row{line: line{{"  " + string(e.would.State) + "  ", stateTone(e.would.State)}, {e.would.Detail, plain}}, wrap: true})
+	}
+	p.rows = append(rows, row{}, prose(faint, "r retries it."))
 	return nil
 }
 
-// recordPage says what became of a record: what was sent, what came back, what would be sent now.
+// recordPage says what became of a record: what was sent, what came back.
 func recordPage(v engine.RecordView) []row {
 	o := v.Outcome
 	rows := []row{{line: line{{string(o.State), stateTone(o.State)}, {"  " + o.CRM, plain}}}}
@@ -146,18 +181,6 @@ func recordPage(v engine.RecordView) []row {
 	}
 	if o.Answer != "" {
 		rows = append(rows, row{}, heading("What was answered"), prose(plain, "  "+o.Answer))
-	}
-	if w := v.WouldDo; w.State != "" {
-		rows = append(rows, row{}, heading("What would be sent now"))
-		if len(w.Writes) == 0 {
-			rows = append(rows, prose(plain, "  nothing"))
-		}
-		for _, s := range w.Writes {
-			rows = append(rows, prose(plain, "  "+s))
-		}
-		if w.Detail != "" {
-			rows = append(rows, prose(faint, "  "+w.Detail))
-		}
 	}
 	return rows
 }
