@@ -38,6 +38,11 @@ func (w *work) adopt(ctx context.Context, orders []ShopOrder, a *atlas, linked m
 	if err := w.adoptFrom(ctx, Invoice, keyField, store.Invoice, unbilled, byKey, linked); err != nil {
 		return err
 	}
+	if w.draft.Modules[AddonModule].Createable {
+		if err := w.adoptFrom(ctx, AddonModule, "ps_label", store.Order, unknown, orderLabel, linked); err != nil {
+			return err
+		}
+	}
 	if !w.settings.On(CreatePotential) {
 		return nil
 	}

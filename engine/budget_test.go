@@ -98,3 +98,33 @@ func TestHoursWithoutChangesCostTheCRMNothing(t *testing.T) {
 		}
 	})
 }
+
+// A state alone is one request; a product that somebody has deleted in the CRM does not come back for it.
+func TestAStateAloneCostsOneRequestAndNeedsNoProduct(t *testing.T) {
+	for _, version := range versions {
+		most := 1
+		if version == "5.1.0" {
+			most = 2 // it reads a record before it changes one field
+		}
+		t.Run(version, func(t *testing.T) {
+			clocked(t, today, func(t *testing.T) {
+				w := newTown(t, psapitest.Options{}, vtigerwstest.Options{Version: version})
+				w.follow(t, engine.WatchOptions{Interval: interval})
+				time.Sleep(time.Second)
+				var done psapitest.Acted
+				w.spend(t, func() { done = w.act(t, w.usual(1)) })
+				goods := w.crm.Records("Products")
+				for _, p := range goods {
+					w.crm.Delete(p["id"].(string))
+				}
+				_, crm := w.spend(t, func() { w.act(t, psapitest.Action{Do: "state", Order: done.Order, State: 6}) })
+				if got := w.ordered(t, engine.OrderKey(done.Order))["sostatus"]; got != "Cancelled" {
+					t.Errorf("the order is %v", got)
+				}
+				if n := len(w.crm.Records("Products")); crm.Total > most || n > 0 {
+					t.Errorf("%d requests, at most %d: %v; %d products came back", crm.Total, most, crm, n)
+				}
+			})
+		})
+	}
+}

@@ -92,6 +92,8 @@ const (
 func (f feed) start(ctx context.Context, from time.Time) (Cursors, error) {
 	var c Cursors
 	var err error
+	// The overlap of the first pass would reach behind the beginning.
+	ours := f.now().Add(overlap)
 	for resource, at := range map[string]*int64{
 		"order_histories": &c.Histories, "stock_movements": &c.Movements, "customers": &c.Customers,
 		"products": &c.Products, "orders": &c.FirstOrder,
@@ -101,8 +103,6 @@ func (f feed) start(ctx context.Context, from time.Time) (Cursors, error) {
 		}
 	}
 	skew, _ := f.shop.Clock()
-	// The overlap of the first pass would reach behind the beginning.
-	ours := f.now().Add(overlap)
 	c.Mark = Mark{Shop: ours.Add(skew - doubt), Ours: ours.Add(-doubt)}
 	if from.IsZero() {
 		return c, nil

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -410,6 +411,30 @@ func TestAnSQLErrorThatLooksLikeNothingNewLosesNobody(t *testing.T) {
 					}
 				}
 			})
+		})
+	}
+}
+
+// The first look of a slow shop takes its time; what happens meanwhile is new.
+func TestAnOrderThatIsPlacedWhileFollowingBeginsIsNotMissed(t *testing.T) {
+	for range 8 { // the marks are taken in any order
+		clocked(t, today, func(t *testing.T) {
+			w := newTown(t, psapitest.Options{}, vtigerwstest.Options{})
+			var placed atomic.Int64
+			w.toShop.watch(func(r *http.Request, answered bool) {
+				if answered && strings.HasSuffix(r.URL.Path, "/orders") && placed.CompareAndSwap(0, 1) {
+					time.Sleep(time.Second)
+					done, err := w.shop.Act(w.usual(1))
+					if err != nil {
+						t.Error(err)
+					}
+					placed.Store(done.Order)
+					time.Sleep(5 * time.Second)
+				}
+			})
+			w.pass(t)
+			w.passing(t, 2*interval)
+			w.ordered(t, engine.OrderKey(placed.Load()))
 		})
 	}
 }

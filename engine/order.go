@@ -94,8 +94,10 @@ func (o ShopOrder) digest() string {
 // every product, and its first state last (PaymentModule.php:60-440); that state's row names the order again.
 func (o ShopOrder) placing() bool { return len(o.Details) == 0 && o.CurrentState == 0 }
 
-// label is how people know an order.
-func (o ShopOrder) label() string { return fmt.Sprintf("order %d", o.ID) }
+// orderLabel is how people know an order.
+func orderLabel(id int64) string { return fmt.Sprintf("order %d", id) }
+
+func (o ShopOrder) label() string { return orderLabel(o.ID) }
 
 // subject is prefix and number: "Bon de commande no1".
 func subject(prefix string, id int64) string { return prefix + strconv.FormatInt(id, 10) }
@@ -164,15 +166,14 @@ func planOrderUpdate(o ShopOrder, t OrderTerms, d Drafter) Chain {
 	was := mirroredOrder(link)
 	order, invoice := o.status(t, d)
 	now := MirroredOrder{State: o.CurrentState, Status: order, Digest: o.digest(), Total: o.TotalPaid}
-	billed, hasInvoice := t.Links[Invoice]
-	lines := was.Digest != now.Digest
-	invoiceLines := hasInvoice && (mirroredOrder(billed).Digest != now.Digest || mirroredOrder(billed).Status != invoice)
-	if !lines && !invoiceLines && was.Status == order && (hasInvoice || o.InvoiceNumber == 0) {
+	billed := t.Links[Invoice]
+	lines, invoiceLines, newInvoice := o.due(t, d)
+	if !lines && !invoiceLines && !newInvoice && was.Status == order {
 		chain.State, chain.Detail = store.Unchanged, "nothing that the CRM keeps has changed"
 		return chain
 	}
 	var made DocumentResult
-	if lines || invoiceLines || !hasInvoice && o.InvoiceNumber > 0 || d.Dialect.WholeUpdates {
+	if o.needsLines(t, d) {
 		switch {
 		case t.Held != "":
 			return hold(chain, t.Held, t.Why)
@@ -219,7 +220,7 @@ func planOrderUpdate(o ShopOrder, t OrderTerms, d Drafter) Chain {
 			Write: vtigerws.Write{Op: vtigerws.OpUpdate, Module: Invoice, ID: billed.CRMID, Fields: vtigerws.Record{"invoicestatus": invoice}, Document: &made.Document},
 			Links: []store.Link{o.invoiceLink(invoice), o.statusLink(link.CRMID, written)},
 		})
-	case !hasInvoice && o.InvoiceNumber > 0:
+	case newInvoice:
 		written = afterInvoice(d, written)
 		chain = o.createInvoice(chain, link.CRMID, written, made, t, d)
 	}
@@ -229,6 +230,23 @@ func planOrderUpdate(o ShopOrder, t OrderTerms, d Drafter) Chain {
 		chain.Links = append(chain.Links, o.linkTo(SalesOrder, link.CRMID, now))
 	}
 	return chain
+}
+
+// due says what of a registered order's documents is to be written: the lines of the SalesOrder, those of the Invoice, a
+// new Invoice.
+func (o ShopOrder) due(t OrderTerms, d Drafter) (lines, invoiceLines, newInvoice bool) {
+	_, invoice := o.status(t, d)
+	digest := o.digest()
+	billed, hasInvoice := t.Links[Invoice]
+	was := mirroredOrder(billed)
+	return mirroredOrder(t.Links[SalesOrder]).Digest != digest, hasInvoice && (was.Digest != digest || was.Status != invoice), !hasInvoice && o.InvoiceNumber > 0
+}
+
+// needsLines says whether the plan of an order needs its lines, and so their products: a status alone does not.
+func (o ShopOrder) needsLines(t OrderTerms, d Drafter) bool {
+	_, registered := t.Links[SalesOrder]
+	lines, invoiceLines, newInvoice := o.due(t, d)
+	return !registered || lines || invoiceLines || newInvoice || d.Dialect.WholeUpdates
 }
 
 // afterInvoice is the status of an order after its Invoice was saved: up to 5.4 that is Approved, whatever it was

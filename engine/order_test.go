@@ -31,20 +31,17 @@ func TestEveryOrderOfThePastReachesTheCRM(t *testing.T) {
 func TestAnOldCopyOfTheStateFileMakesNothingTwice(t *testing.T) {
 	for _, version := range versions {
 		t.Run(version, func(t *testing.T) {
-			w := newWorld(t, psapitest.Options{}, vtigerwstest.Options{Version: version})
+			w := newWorld(t, psapitest.Options{}, vtigerwstest.Options{Version: version, Addon: true})
 			first := w.export(t, "orders", engine.ExportOptions{Limit: 30})
 			other := newWorldOver(t, w)
 			again := other.export(t, "orders", engine.ExportOptions{Limit: 30})
 			if again.Created != 0 || again.Held+again.Failed != 0 {
 				t.Errorf("first %+v, then with an empty state file %+v", first, again)
 			}
-			for _, module := range []string{"SalesOrder", "Invoice", "Potentials"} {
+			for module, field := range map[string]string{"SalesOrder": "subject", "Invoice": "subject", "Potentials": "potentialname", engine.AddonModule: "ps_label"} {
 				seen := map[any]bool{}
 				for _, r := range w.crm.Records(module) {
-					name := r["subject"]
-					if module == "Potentials" {
-						name = r["potentialname"]
-					}
+					name := r[field]
 					if seen[name] {
 						t.Errorf("%s %v twice", module, name)
 					}

@@ -135,20 +135,29 @@ func (w *work) carryGroup(ctx context.Context, whole []ShopOrder, a *atlas, carr
 	if err != nil {
 		return err
 	}
-	products, heldProducts, err := w.orderProducts(ctx, whole, a, carry)
+	terms := map[int64]OrderTerms{}
+	var stocked []ShopOrder // whose products matter
+	for _, o := range whole {
+		t := OrderTerms{
+			Settings: w.settings, Maps: a.maps, Factor: a.factor, RoundMode: a.shop.RoundMode,
+			Links: linked[o.ID], Addon: w.draft.Modules[AddonModule].Createable,
+		}
+		t.Currency, _ = a.money.linked(o.Currency)
+		if terms[o.ID] = t; o.needsLines(t, w.draft) {
+			stocked = append(stocked, o)
+		}
+	}
+	products, heldProducts, err := w.orderProducts(ctx, stocked, a, carry)
 	if err != nil {
 		return err
 	}
-	if err := w.relieve(ctx, whole, products, carry); err != nil {
+	if err := w.relieve(ctx, stocked, products, carry); err != nil {
 		return err
 	}
 	var alone []plannable
 	for _, o := range whole {
-		t := OrderTerms{
-			Settings: w.settings, Maps: a.maps, Factor: a.factor, RoundMode: a.shop.RoundMode, Products: products,
-			Links: linked[o.ID], Addon: w.draft.Modules[AddonModule].Createable,
-		}
-		t.Currency, _ = a.money.linked(o.Currency)
+		t := terms[o.ID]
+		t.Products = products
 		for _, id := range o.carriers() {
 			if why := heldProducts[id]; why != "" {
 				t.Held, t.Why = "product", why

@@ -294,8 +294,7 @@ func (r *rebuilding) orders(ctx context.Context, page []psapi.Order) error {
 		return err
 	}
 	if r.draft.Modules[AddonModule].Name != "" {
-		label := func(id int64) string { return ShopOrder{Order: psapi.Order{ID: id}}.label() }
-		if papers.registrations, err = r.carrying(ctx, AddonModule, "ps_label", found, label); err != nil {
+		if papers.registrations, err = r.carrying(ctx, AddonModule, "ps_label", found, orderLabel); err != nil {
 			return err
 		}
 	}
@@ -396,9 +395,6 @@ func (r *rebuilding) buyersOf(ctx context.Context, whole []ShopOrder) error {
 	for i := range people {
 		people[i].Buyers = people[i].ids()
 		ids = append(ids, people[i].Buyers...)
-	}
-	if len(ids) == 0 {
-		return nil
 	}
 	links, err := r.store.Links(ctx, store.Customer, ids...)
 	if err != nil {

@@ -1,6 +1,8 @@
 package engine_test
 
 import (
+	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -20,10 +22,15 @@ func (w *world) links(t *testing.T) []store.Link {
 	t.Helper()
 	var all []store.Link
 	for _, entity := range []store.Entity{store.Customer, store.Product, store.Order, store.Invoice} {
-		links, err := w.store.Links(t.Context(), entity)
-		if err != nil {
-			t.Fatal(err)
+		var links []store.Link
+		for _, module := range []string{"Accounts", "Contacts", "Invoice", "Leads", "Potentials", "Prestashop", "Products", "SalesOrder"} {
+			some, err := w.store.EachLink(t.Context(), entity, module, math.MinInt64, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			links = append(links, some...)
 		}
+		slices.SortStableFunc(links, func(a, b store.Link) int { return int(a.ShopID - b.ShopID) })
 		for _, l := range links {
 			if l.Entity == store.Product {
 				l.Mirrored = ""

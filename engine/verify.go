@@ -479,9 +479,6 @@ func (v *verification) orderPage(ctx context.Context, orders []psapi.Order) erro
 // forgetTaxes makes the plan of an order set the taxes of its products again: a person may have changed them in the
 // CRM, where totals depend on them.
 func (v *verification) forgetTaxes(ctx context.Context, products []int64) error {
-	if len(products) == 0 {
-		return nil
-	}
 	links, err := v.store.Links(ctx, store.Product, products...)
 	if err != nil {
 		return err

@@ -303,9 +303,6 @@ func (w *work) changedOrders(ctx context.Context, c Changes, cursors Cursors) ([
 		rows[o.ID] = o
 	}
 	ids := slices.Concat(c.OrderIDs, slices.Collect(maps.Keys(rows)))
-	if len(ids) == 0 {
-		return nil, nil // no ids would mean the links of all orders
-	}
 	links, err := w.store.Links(ctx, store.Order, distinct(ids)...)
 	if err != nil {
 		return nil, err
@@ -338,7 +335,7 @@ func (w *work) holdMissing(ctx context.Context, named []int64, shown map[int64]p
 	var chains []Chain
 	for _, id := range named {
 		if _, there := shown[id]; !there {
-			chain := Chain{Entity: store.Order, ShopID: id, Label: ShopOrder{Order: psapi.Order{ID: id}}.label()}
+			chain := Chain{Entity: store.Order, ShopID: id, Label: orderLabel(id)}
 			chains = append(chains, hold(chain, "missing", "the shop names this order in a change but does not show it; it will be asked for again"))
 		}
 	}
@@ -426,9 +423,6 @@ func loggingIn(p Person, m PersonMatch, d Drafter) (Chain, bool) { return planLo
 
 // unlinked are the customers that no link ties to the CRM yet.
 func (w *work) unlinked(ctx context.Context, ids []int64) ([]int64, error) {
-	if len(ids) == 0 {
-		return nil, nil
-	}
 	links, err := w.store.Links(ctx, store.Customer, ids...)
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package security_test
 
 import (
 	"fmt"
+	"math"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -116,8 +117,10 @@ func linked(t *testing.T, path string) map[string]string {
 	defer func() { check(t, s.Close()) }()
 	links := map[string]string{}
 	for _, entity := range []store.Entity{store.Customer, store.Product, store.Order} {
-		for _, l := range must[[]store.Link](t)(s.Links(t.Context(), entity)) {
-			links[fmt.Sprintf("%s %d %s", entity, l.ShopID, l.Module)] = l.CRMID
+		for _, module := range []string{"Accounts", "Contacts", "Leads", "Potentials", "Products", "SalesOrder"} {
+			for _, l := range must[[]store.Link](t)(s.EachLink(t.Context(), entity, module, math.MinInt64, 0)) {
+				links[fmt.Sprintf("%s %d %s", entity, l.ShopID, l.Module)] = l.CRMID
+			}
 		}
 	}
 	return links

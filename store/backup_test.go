@@ -46,7 +46,7 @@ func TestARestoredBackupOpensAndSaysSo(t *testing.T) {
 	check(t, r.Check(t.Context()))
 	same(t, must[[]store.Intent](t)(r.OpenIntents(t.Context())), want)
 	same(t, must[map[string]string](t)(r.Settings(t.Context())), map[string]string{"crm_key": "K"})
-	if links := must[[]store.Link](t)(r.Links(t.Context(), store.Customer)); len(links) != 1 {
+	if links := must[[]store.Link](t)(r.AllLinks(t.Context(), store.Customer)); len(links) != 1 {
 		t.Errorf("links %+v", links)
 	}
 	if made, ok, err := r.Restored(t.Context()); !ok || !made.Equal(clock.at) || err != nil {

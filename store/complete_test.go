@@ -43,7 +43,7 @@ func kept(t testing.TB, s *store.Store) (parts []string) {
 	if in := must[[]store.Intent](t)(s.OpenIntents(ctx)); len(in) == 0 {
 		parts = append(parts, "intents")
 	}
-	if links := must[[]store.Link](t)(s.Links(ctx, store.Order)); len(links) == 1 {
+	if links := must[[]store.Link](t)(s.AllLinks(ctx, store.Order)); len(links) == 1 {
 		parts = append(parts, "link")
 	}
 	if found := must[[]store.Outcome](t)(s.Outcomes(ctx, store.Filter{})); len(found) == 1 {

@@ -14,6 +14,11 @@ func (s *Store) Exec(query string) error {
 	return s.trouble(err)
 }
 
+// AllLinks are the links of an entity, by shop id.
+func (s *Store) AllLinks(ctx context.Context, entity Entity) ([]Link, error) {
+	return read(ctx, s, scanLink, selectLink+"entity = ? ORDER BY shop_id, module", entity)
+}
+
 // Waiting is how many Completes are queued behind the current transaction.
 func (s *Store) Waiting() int { return len(s.queue) }
 

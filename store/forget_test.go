@@ -46,7 +46,7 @@ func TestAForgottenCustomerIsNowhereInTheFile(t *testing.T) {
 	same(t, gone, store.Forgotten{Links: 3, Outcomes: 3, Entries: 2})
 
 	// What must not be written again is still known, and nobody else is touched.
-	if links := must[[]store.Link](t)(s.Links(ctx, store.Order)); len(links) != 1 {
+	if links := must[[]store.Link](t)(s.AllLinks(ctx, store.Order)); len(links) != 1 {
 		t.Errorf("the order's link is gone: %+v", links)
 	}
 	if o, found, err := s.Outcome(ctx, store.Order, 812); !found || err != nil || o.State != store.Held || o.Reason != "lines" || o.Label != "order 812" || o.Sent != "" || o.Detail != "" {
@@ -84,7 +84,7 @@ func TestACustomerWhoseWriteIsUnderWayIsNotForgottenYet(t *testing.T) {
 		_, err := s.Forget(ctx, email)
 		wantProblem(t, err, problem.Conflict, "chain")
 	}
-	if links := must[[]store.Link](t)(s.Links(ctx, store.Customer)); len(links) != 1 {
+	if links := must[[]store.Link](t)(s.AllLinks(ctx, store.Customer)); len(links) != 1 {
 		t.Errorf("links %+v", links)
 	}
 	check(t, s.Complete(ctx, store.Completion{Dropped: append(byText, byID...)}))

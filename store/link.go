@@ -16,11 +16,8 @@ func (s *Store) Link(ctx context.Context, entity Entity, shopID int64, module st
 	return readOne(ctx, s, scanLink, selectLink+"entity = ? AND shop_id = ? AND module = ?", entity, shopID, module)
 }
 
-// Links gives the links of shop records in all modules, by shop id; without ids all of the entity.
+// Links gives the links of shop records in all modules, by shop id.
 func (s *Store) Links(ctx context.Context, entity Entity, shopIDs ...int64) ([]Link, error) {
-	if len(shopIDs) == 0 {
-		return read(ctx, s, scanLink, selectLink+"entity = ? ORDER BY shop_id, module", entity)
-	}
 	return readIn(ctx, s, scanLink, selectLink+"entity = ? AND shop_id IN (%s) ORDER BY shop_id, module", []any{entity}, shopIDs)
 }
 

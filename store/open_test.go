@@ -144,7 +144,7 @@ func TestADamagedFileIsNamedAndRebuildOffered(t *testing.T) {
 
 	s = open(t, path)
 	wantProblem(t, s.Check(t.Context()), problem.Invalid, "corrupt", path, "cartiger rebuild")
-	_, err := s.Links(t.Context(), store.Customer)
+	_, err := s.AllLinks(t.Context(), store.Customer)
 	wantProblem(t, err, problem.Invalid, "corrupt", path, "cartiger rebuild")
 	backup := filepath.Join(t.TempDir(), "backup.db")
 	wantProblem(t, s.Backup(t.Context(), backup), problem.Invalid, "corrupt", path, "cartiger rebuild")
