@@ -607,7 +607,7 @@ func (w *work) reportBad(ctx context.Context, bad []psapi.BadRecord) error {
 	for _, b := range bad {
 		text := unreadableWords(b)
 		done.Entries = append(done.Entries, store.Entry{Level: "warning", Run: w.run.ID, Message: text})
-		if entity, ok := unreadableEntities[b.Resource]; ok {
+		if entity, ok := unreadableEntities[b.Resource]; ok && b.ID > 0 {
 			done.Outcomes = append(done.Outcomes, store.Outcome{Entity: entity, ShopID: b.ID, State: store.Failed, Reason: "unreadable", Detail: text, Label: fmt.Sprintf("%s %d", entity, b.ID), Run: w.run.ID})
 		}
 	}

@@ -317,8 +317,8 @@ func changedRows[T any](ctx context.Context, w windows, name string, read func(c
 		if err != nil {
 			return nil, ctxErr(ctx, err)
 		}
-		if len(page.Items) > 0 {
-			w.next.Windows[name] = w.next.Mark
+		if len(page.Items)+len(page.Bad) > 0 {
+			w.next.Windows[name] = w.next.Mark // what cannot be printed is told, and named again by any other change
 		}
 		if !page.More || len(page.Items) == 0 {
 			return fresh, nil

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"cartiger/engine"
 	"cartiger/psapi/psapitest"
@@ -85,4 +86,32 @@ func TestAnOrderWaitsForWhatTheShopCannotPrint(t *testing.T) {
 			})
 		})
 	}
+}
+
+// An order that cannot be printed is told, and costs an idle watch nothing more.
+func TestWhatTheShopCannotPrintIsToldOnce(t *testing.T) {
+	clocked(t, today, func(t *testing.T) {
+		w := newTown(t, psapitest.Options{}, vtigerwstest.Options{})
+		shop := &unprintable{Handler: w.shop}
+		w.toShop.server = shop
+		w.follow(t, engine.WatchOptions{Interval: interval})
+		time.Sleep(time.Second)
+		made := w.act(t, w.usual(1))
+		row := fmt.Sprintf("<order>\n\t<id><![CDATA[%d]]>", made.Order)
+		shop.row.Store(&row)
+		for n := range 8 {
+			shopSpent, _ := w.spend(t, func() {})
+			if n > 1 && shopSpent.Total > 8 {
+				t.Errorf("pass %d: %v", n, shopSpent)
+			}
+		}
+		entries, err := w.store.Entries(t.Context(), store.Filter{After: -1, Level: "warning"})
+		if err != nil || len(entries) == 0 || len(entries) > 2 { // once without, once with its number
+			t.Errorf("told %d times: %+v %v", len(entries), entries, err)
+		}
+		list, err := w.Records(t.Context(), store.Filter{})
+		if err != nil || len(list) != 1 || list[0].ShopID != made.Order || list[0].Reason != "unreadable" {
+			t.Errorf("%+v %v", list, err)
+		}
+	})
 }

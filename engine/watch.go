@@ -317,10 +317,12 @@ func (w *work) changedOrders(ctx context.Context, c Changes, cursors Cursors) ([
 			unread = append(unread, id)
 		}
 	}
-	more, err := byID(ctx, w, "orders", w.shop.Orders, unread, func(o psapi.Order) int64 { return o.ID })
+	var bad []psapi.BadRecord
+	more, err := byID(ctx, w, "orders", noting(&bad, w.shop.Orders), unread, func(o psapi.Order) int64 { return o.ID })
 	if err != nil {
 		return nil, err
 	}
+	unread = slices.DeleteFunc(unread, func(id int64) bool { return slices.ContainsFunc(bad, func(b psapi.BadRecord) bool { return b.ID == id }) })
 	if err := w.holdMissing(ctx, unread, more); err != nil {
 		return nil, err
 	}
