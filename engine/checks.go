@@ -332,6 +332,14 @@ func skew(d time.Duration) string { return fmt.Sprintf("%+d s", int(d.Round(time
 // stateCheck tells of the state file and of who is running what.
 func (e *Engine) stateCheck(ctx context.Context) ([]Check, error) {
 	state := Check{ID: "state", Title: "State file", Level: OK, Text: e.store.Path(), Meaning: "Settings, links and the list of every record live in this file; back it up."}
+	made, restored, err := e.store.Restored(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if restored {
+		state.Level, state.Text = Warning, fmt.Sprintf("%s, a copy of %s put back", e.store.Path(), made.Local().Format("2 Jan 2006 15:04"))
+		state.Cure = "Run `cartiger verify --repair`: it compares every link with the CRM. Until then, what is newer than the copy is looked up by its key before it is created."
+	}
 	running := Check{ID: "following", Title: "Following shop", Level: OK, Text: "stopped", Meaning: "watch carries the shop's changes into the CRM."}
 	holder, busy, err := e.store.Holder(ctx)
 	if err != nil {

@@ -120,16 +120,7 @@ func (e *Engine) Unfinished(ctx context.Context, kind string) (store.Run, bool, 
 
 // Closed says whether an export that may happen once has completed.
 func (e *Engine) Closed(ctx context.Context, kind string) (bool, error) {
-	runs, err := e.store.Runs(ctx, 0)
-	if err != nil {
-		return false, err
-	}
-	for _, r := range runs {
-		if r.Kind == kind && r.Closed {
-			return true, nil
-		}
-	}
-	return false, nil
+	return e.store.ClosedRun(ctx, kind)
 }
 
 // settled are the records that the unfinished run has accounted for already.
@@ -138,18 +129,15 @@ func (w *work) settled(ctx context.Context, entity store.Entity) (map[int64]bool
 	if w.run.ID == 0 {
 		return done, nil
 	}
-	outcomes, err := w.store.Outcomes(ctx, store.Filter{Entity: entity, Run: w.run.ID})
-	if err != nil {
-		return nil, err
-	}
-	for _, o := range outcomes {
+	states, err := w.store.RunStates(ctx, w.run.ID, entity)
+	for id, state := range states {
 		// A held or failed record gets another chance when its export goes on.
-		if o.State != store.Held && o.State != store.Failed {
-			done[o.ShopID] = true
-			w.count.add(o.State)
+		if state != store.Held && state != store.Failed {
+			done[id] = true
+			w.count.add(state)
 		}
 	}
-	return done, nil
+	return done, err
 }
 
 // preview plans an export without lease, run or write: reading both servers is all it does.

@@ -1,6 +1,8 @@
 package engine_test
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -85,4 +87,30 @@ func rule(text string) fault.Rule {
 		panic(err)
 	}
 	return r
+}
+
+func TestARestoredCopySaysSoUntilItIsVerified(t *testing.T) {
+	w := newTown(t, psapitest.Options{Data: tinyShop()}, vtigerwstest.Options{})
+	w.path = filepath.Join(t.TempDir(), "copy.db")
+	if err := w.store.Backup(t.Context(), w.path); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(filepath.Dir(w.path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	w.open(t, w.path)
+	state := func() engine.Check {
+		s, err := w.StoredStatus(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return line(t, s, "state")
+	}
+	if c := state(); c.Level != engine.Warning || !strings.Contains(c.Cure, "verify --repair") {
+		t.Errorf("%+v", c)
+	}
+	w.verify(t, true)
+	if c := state(); c.Level != engine.OK {
+		t.Errorf("verified, and still %+v", c)
+	}
 }

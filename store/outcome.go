@@ -51,6 +51,22 @@ func (f Filter) common(w *where) {
 	}
 }
 
+// RunStates gives the state of each record of an entity that a run has left an outcome for, and nothing else of it:
+// there may be hundreds of thousands.
+func (s *Store) RunStates(ctx context.Context, run int64, entity Entity) (map[int64]State, error) {
+	type row struct {
+		id    int64
+		state State
+	}
+	rows, err := read(ctx, s, func(rows *sql.Rows, r *row) error { return rows.Scan(&r.id, &r.state) },
+		"SELECT shop_id, state FROM outcomes WHERE entity = ? AND run = ?", entity, run)
+	states := make(map[int64]State, len(rows))
+	for _, r := range rows {
+		states[r.id] = r.state
+	}
+	return states, err
+}
+
 // CountOutcomes counts the outcomes by entity.
 func (s *Store) CountOutcomes(ctx context.Context) (map[Entity]Counts, error) {
 	return s.countOutcomes(ctx, "")

@@ -72,6 +72,7 @@ func TestHeldAndFailedRecordsCanBeListed(t *testing.T) {
 	same(t, must[map[store.Entity]store.Counts](t)(s.CountOutcomes(ctx)), map[store.Entity]store.Counts{
 		store.Customer: {Created: 1, Unchanged: 1}, store.Order: {Held: 1, Failed: 1, Updated: 1},
 	})
+	same(t, must[map[int64]store.State](t)(s.RunStates(ctx, 2, store.Order)), map[int64]store.State{put[2].ShopID: put[2].State, put[3].ShopID: put[3].State, put[4].ShopID: put[4].State})
 	same(t, must[map[store.Entity]store.Counts](t)(s.CountRun(ctx, 1)), map[store.Entity]store.Counts{store.Customer: {Created: 1, Unchanged: 1}})
 }
 

@@ -95,6 +95,13 @@ func (s *Store) OpenRun(ctx context.Context, kind string) (Run, bool, error) {
 	return r, true, nil
 }
 
+// ClosedRun says whether a run of a kind has closed it for good.
+func (s *Store) ClosedRun(ctx context.Context, kind string) (bool, error) {
+	_, closed, err := readOne(ctx, s, func(rows *sql.Rows, id *int64) error { return rows.Scan(id) },
+		"SELECT id FROM runs WHERE kind = ? AND closed LIMIT 1", kind)
+	return closed, err
+}
+
 // Runs gives the latest runs of all kinds, the newest first, at most limit (0: all).
 func (s *Store) Runs(ctx context.Context, limit int) ([]Run, error) {
 	if limit <= 0 {

@@ -66,7 +66,13 @@ func TestRunsAreListedNewestFirst(t *testing.T) {
 	for _, kind := range []string{"products", "customers", "watch"} {
 		must[store.Run](t)(s.StartRun(t.Context(), store.Run{Kind: kind}))
 	}
-	runs := must[[]store.Run](t)(s.Runs(t.Context(), 2))
+	done := must[store.Run](t)(s.StartRun(t.Context(), store.Run{Kind: "customers", Closed: true}))
+	if !must[bool](t)(s.ClosedRun(t.Context(), "customers")) || must[bool](t)(s.ClosedRun(t.Context(), "products")) {
+		t.Error("the customers alone are closed")
+	}
+	done.Kind, done.Closed = "watch", false
+	check(t, s.SaveRun(t.Context(), done))
+	runs := must[[]store.Run](t)(s.Runs(t.Context(), 3))[1:]
 	if len(runs) != 2 || runs[0].Kind != "watch" || runs[1].Kind != "customers" {
 		t.Errorf("%+v", runs)
 	}
