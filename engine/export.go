@@ -313,7 +313,25 @@ func (w *work) findProducts(ctx context.Context, group []Article) (map[string][]
 			byCode[Fold(a.Code)] = []vtigerws.Record{r}
 		}
 	}
-	return byCode, nil
+	return byCode, w.findSharers(ctx, group, byCode, linked)
+}
+
+// findSharers names, for articles that are new to us, the other products of the shop that are the CRM's product already.
+func (w *work) findSharers(ctx context.Context, group []Article, byCode map[string][]vtigerws.Record, linked map[int64]string) error {
+	article := map[string]int{}
+	for i, a := range group {
+		if records := byCode[Fold(a.Code)]; len(records) > 0 && linked[a.Products[0].ID] == "" {
+			article[records[0].ID()] = i
+		}
+	}
+	links, err := w.store.LinksByCRM(ctx, slices.Collect(maps.Keys(article))...)
+	for _, l := range links {
+		a := &group[article[l.CRMID]]
+		if l.Entity == store.Product && !slices.ContainsFunc(a.Products, func(p psapi.Product) bool { return p.ID == l.ShopID }) {
+			a.Others = append(a.Others, l.ShopID)
+		}
+	}
+	return err
 }
 
 // exportCustomers writes everybody who is not deleted in the shop and whose e-mail the CRM lacks.

@@ -123,7 +123,7 @@ func firstOf(texts ...string) string {
 // nobody holds a customer whose e-mail address cannot identify anybody.
 func nobody(chain Chain, p Person) (Chain, bool) {
 	switch {
-	case p.Email == "":
+	case Fold(p.Email) == "":
 		return hold(chain, "e-mail", "the customer has no e-mail address, which is its identity: give it one in the shop"), true
 	case len([]rune(p.Email)) > longestEmail:
 		return hold(chain, "e-mail", fmt.Sprintf("the e-mail address is longer than the %d characters that the CRM keeps", longestEmail)), true

@@ -16,6 +16,7 @@ import (
 type Article struct {
 	Code     string
 	Products []psapi.Product // by id; never empty
+	Others   []int64         // products of the shop that became the CRM's product with this code before
 }
 
 // MirroredProduct is what the link of a product remembers of the last write.
@@ -99,6 +100,9 @@ func planProductEdit(a Article, have vtigerws.Record, factor decimal.Decimal, d 
 	changed := vtigerws.Record{}
 	for _, name := range []string{"productname", "unit_price", "discontinued", "description"} {
 		v, ok := want[name]
+		if name == "productname" && a.Products[0].Name == "" {
+			continue // the code stands in for it in a new product only
+		}
 		if ok && !sameValue(have[name], v) {
 			changed[name] = v
 		}
@@ -131,8 +135,8 @@ func articleChain(a Article) Chain {
 	for _, p := range a.Products[1:] {
 		chain.Followers = append(chain.Followers, p.ID)
 	}
-	if len(chain.Followers) > 0 {
-		chain.Warnings = []string{fmt.Sprintf("code %s stands on %d products of the shop; they share one product in the CRM", a.Code, len(a.Products))}
+	if n := len(a.Products) + len(a.Others); n > 1 {
+		chain.Warnings = []string{fmt.Sprintf("code %s stands on %d products of the shop; they share one product in the CRM", a.Code, n)}
 	}
 	return chain
 }
