@@ -238,10 +238,17 @@ const linkingCursor = "currencies.linking"
 
 // linkMissingCurrencies links by code when nothing is linked yet: the first connection (rules.md 5). What a dead
 // process had begun there is finished: the links it made do not make the others somebody's choice. It says whether it did.
+// A preview goes on as if it had.
 func (w *work) linkMissingCurrencies(ctx context.Context) (linked bool, err error) {
 	a, err := w.readAtlas(ctx)
-	if err != nil || w.out == nil {
+	if err != nil {
 		return false, err
+	}
+	if w.out == nil {
+		if len(a.money.links) == 0 {
+			a.money.pretend()
+		}
+		return false, nil
 	}
 	begun, err := w.store.Cursor(ctx, linkingCursor)
 	if err != nil || len(a.money.links) > 0 && begun == "" {

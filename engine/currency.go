@@ -172,6 +172,21 @@ func proposeLinks(m money) []CurrencyStep {
 	return steps
 }
 
+// pretend links as automatic linking would, without telling anybody. What it would create is known by its code.
+func (m *money) pretend() {
+	m.crm = slices.Clone(m.crm)
+	for _, s := range proposeLinks(*m) {
+		if s.Action == "create" {
+			s.CRMID = Ref(s.Code)
+			m.crm = append(m.crm, vtigerws.Currency{ID: s.CRMID, Code: s.Code, Active: true})
+		}
+		if i := slices.IndexFunc(m.crm, func(c vtigerws.Currency) bool { return c.ID == s.CRMID }); i >= 0 {
+			m.crm[i].Active = true
+		}
+		m.links = append(m.links, store.CurrencyLink{CRMID: s.CRMID, ShopID: s.ShopID, Code: s.Code, By: "auto"})
+	}
+}
+
 // pickCRMCurrency is the CRM currency for a shop currency: the linked one, else by code; of two with one code the
 // active one, then the older one (failure-cases 21).
 func pickCRMCurrency(m money, c psapi.Currency) (vtigerws.Currency, bool) {

@@ -162,7 +162,9 @@ func (e *Engine) preview(ctx context.Context, kind string, o ExportOptions, unfi
 	s := Summary{Entity: exports[kind], State: "preview", Total: w.count.total.Load(), Planned: planned, Took: e.opts.Now().Sub(began), ShopRequests: w.shop.Requests(), CRMRequests: w.crm.Requests()}
 	s.Created, s.Updated, s.Unchanged, s.Held, s.Failed = counts.Created, counts.Updated, counts.Unchanged, counts.Held, counts.Failed
 	for _, p := range planned {
-		s.count(p.State)
+		if p.Entity == s.Entity { // an export of orders also makes customers and products
+			s.count(p.State)
+		}
 	}
 	return s, nil
 }

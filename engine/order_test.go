@@ -90,3 +90,20 @@ func TestAHalfWrittenOrderIsMadeWhole(t *testing.T) {
 		})
 	}
 }
+
+// A preview on a new state file counts on the links that the run itself would make first.
+func TestAPreviewOfOrdersLinksCurrenciesAsTheRunWould(t *testing.T) {
+	for _, base := range []string{"EUR", "USD"} {
+		t.Run(base, func(t *testing.T) {
+			w := newWorld(t, psapitest.Options{Data: partShop()}, vtigerwstest.Options{BaseCurrency: base})
+			preview := w.export(t, "orders", engine.ExportOptions{DryRun: true})
+			if links, err := w.store.CurrencyLinks(t.Context()); err != nil || len(links) > 0 || len(w.crm.Records("Currency")) != 1 {
+				t.Errorf("the preview wrote: %v %v", links, err)
+			}
+			run := w.export(t, "orders", engine.ExportOptions{})
+			if preview.Created != run.Created || preview.Held != run.Held {
+				t.Errorf("preview %+v, run %+v", preview, run)
+			}
+		})
+	}
+}
