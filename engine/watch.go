@@ -322,7 +322,9 @@ func (w *work) changedOrders(ctx context.Context, c Changes, cursors Cursors) ([
 	if err != nil {
 		return nil, err
 	}
-	unread = slices.DeleteFunc(unread, func(id int64) bool { return slices.ContainsFunc(bad, func(b psapi.BadRecord) bool { return b.ID == id }) })
+	unread = slices.DeleteFunc(unread, func(id int64) bool {
+		return slices.ContainsFunc(bad, func(b psapi.BadRecord) bool { return b.ID == id })
+	})
 	if err := w.holdMissing(ctx, unread, more); err != nil {
 		return nil, err
 	}
