@@ -69,7 +69,7 @@ products that they need, and their invoices.`,
 	f.StringVar(&since, "since", "", "orders placed since `DATE`, such as 2026-01-31 or 2026-01-31T09:00:00Z")
 	f.BoolVar(&o.Resume, "resume", false, "only go on with an unfinished export")
 	f.BoolVar(&o.Reopen, "reopen", false, "customers: export again although that has been done; those in the CRM stay as they are")
-	f.BoolVarP(&verbose, "verbose", "v", false, "one line per record")
+	f.BoolVarP(&verbose, "verbose", "v", false, verboseUsage)
 	return c
 }
 
@@ -100,15 +100,8 @@ func (p *Program) export(ctx context.Context, e *engine.Engine, kind string, o e
 	if err != nil {
 		return nil, err
 	}
-	var each func(store.Entry) error
-	switch {
-	case p.json:
-		each = p.entryLine
-	case verbose:
-		each = p.entryText
-	}
 	var s engine.Summary
-	err = p.follow(ctx, e, kind, each, func(ctx context.Context) (err error) {
+	err = p.follow(ctx, e, kind, p.perRecord(verbose), func(ctx context.Context) (err error) {
 		s, err = e.Export(ctx, kind, o)
 		return err
 	})
@@ -128,6 +121,16 @@ func (p *Program) export(ctx context.Context, e *engine.Engine, kind string, o e
 		summaries = append(summaries, summaryLine{Type: "summary", Entity: store.Invoice, Total: made, Created: made, State: main.State, Run: main.Run})
 	}
 	return summaries, err
+}
+
+const verboseUsage = "one line per record"
+
+// perRecord tells of each record of a run of many: programs always hear of it, people when they want to.
+func (p *Program) perRecord(verbose bool) func(store.Entry) error {
+	if p.json || verbose {
+		return p.entry
+	}
+	return nil
 }
 
 // invoices is how many invoices the connector has made. They have no outcome of their own: they share their order's.

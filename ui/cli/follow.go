@@ -123,7 +123,8 @@ func (f *follower) look(ctx context.Context) error {
 		return err
 	}
 	run, found, err := f.state.LastRun(ctx, f.kind)
-	if err == nil && found && run.ID == f.run {
+	// A line per record says more than a line every ten seconds, in which a journal would drown.
+	if err == nil && found && run.ID == f.run && (f.each == nil || f.bar.live()) {
 		f.bar.show(run)
 	}
 	return err
@@ -195,14 +196,22 @@ func (p *Program) entryLine(e store.Entry) error {
 	return p.line(messageLine{Type: "message", At: e.At.UTC(), Level: e.Level, Entity: e.Entity, ShopID: e.ShopID, Label: e.Label, Message: e.Message})
 }
 
-// entryText writes a log entry for people, one line.
+// entryText writes a log entry for people, one line: outcomes are results, what else is said goes to stderr.
 func (p *Program) entryText(e store.Entry) error {
+	if e.State == "" {
+		p.note("%s  %s", e.At.Local().Format(time.TimeOnly), entryWords(e))
+	} else {
+		p.say("%s  %s", e.At.Local().Format(time.TimeOnly), entryWords(e))
+	}
+	return nil
+}
+
+func entryWords(e store.Entry) string {
 	what := string(e.State)
 	if what == "" {
 		what = e.Level
 	}
-	p.say("%s  %-9s  %-9s  %s  %s", e.At.Local().Format(time.TimeOnly), text.Clean(string(e.Entity)), text.Clean(what), text.Clean(e.Label), text.Clean(e.Message))
-	return nil
+	return fmt.Sprintf("%-9s  %-9s  %s  %s", text.Clean(string(e.Entity)), text.Clean(what), text.Clean(e.Label), text.Clean(e.Message))
 }
 
 // progress is the one line that says how far a run is.
@@ -226,7 +235,7 @@ func (b *progress) show(run store.Run) {
 	now := time.Now()
 	b.samples = append(b.samples, sample{now, run.Sum()})
 	b.samples = slices.DeleteFunc(b.samples, func(s sample) bool { return now.Sub(s.at) > speedMeasure })
-	live := b.p.isTerminal(b.p.Err) && b.p.Environ("TERM") != "dumb"
+	live := b.live()
 	pause := showRarely
 	if live {
 		pause = showEvery
@@ -246,6 +255,9 @@ func (b *progress) show(run store.Run) {
 	_, _ = fmt.Fprintf(b.p.Err, "\r%s\x1b[K", text.Cut(line, 78))
 	b.drawn = true
 }
+
+// live says that the line can be overwritten.
+func (b *progress) live() bool { return b.p.isTerminal(b.p.Err) && b.p.Environ("TERM") != "dumb" }
 
 // speed is records per second over the last seconds.
 func (b *progress) speed() float64 {
@@ -267,11 +279,13 @@ func (b *progress) clear() {
 
 // progressText is a run in one line: "products 1,148 / 1,607  created 1,102 …  86/s  6s left".
 func progressText(run store.Run, speed float64) string {
-	total := "?"
-	if run.Total > 0 {
-		total = humanize.Comma(run.Total)
+	line := run.Kind + " " + humanize.Comma(run.Sum())
+	switch {
+	case run.Total > 0:
+		line += " / " + humanize.Comma(run.Total)
+	case run.Kind != "watch": // which has no end
+		line += " / ?"
 	}
-	line := fmt.Sprintf("%s %s / %s", run.Kind, humanize.Comma(run.Sum()), total)
 	for _, c := range []struct {
 		name string
 		n    int64

@@ -114,6 +114,6 @@ func (p *Program) datedEntry(e store.Entry) error {
 	if p.json {
 		return p.entryLine(e)
 	}
-	_, _ = p.Out.Write([]byte(e.At.Local().Format(time.DateOnly) + " ")) // Out keeps the error
-	return p.entryText(e)
+	p.say("%s  %s", e.At.Local().Format(time.DateTime), entryWords(e))
+	return nil
 }

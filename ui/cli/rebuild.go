@@ -10,7 +10,8 @@ import (
 )
 
 func (p *Program) rebuildCommand() *cobra.Command {
-	return &cobra.Command{
+	var verbose bool
+	c := &cobra.Command{
 		Use:   "rebuild",
 		Short: "Find the links of a lost state file again in shop and CRM",
 		Long: `Find the links of a lost state file again: customers by e-mail address, products by code, orders and invoices by their
@@ -20,14 +21,16 @@ Move the damaged file away first, or name a new one with --state; then connect, 
 knew has to be set again: settings, defaults, hand-made currency links and order states.`,
 		Example: "  cartiger connect && cartiger rebuild\n  cartiger rebuild --state /var/lib/cartiger/new.db",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return p.with(cmd.Context(), p.rebuild)
+			return p.with(cmd.Context(), func(ctx context.Context, e *engine.Engine) error { return p.rebuild(ctx, e, verbose) })
 		},
 	}
+	c.Flags().BoolVarP(&verbose, "verbose", "v", false, verboseUsage)
+	return c
 }
 
-func (p *Program) rebuild(ctx context.Context, e *engine.Engine) error {
+func (p *Program) rebuild(ctx context.Context, e *engine.Engine, verbose bool) error {
 	var s engine.Summary
-	_, summaries, err := p.mixed(ctx, e, "rebuild", func(ctx context.Context) (err error) {
+	_, summaries, err := p.mixed(ctx, e, "rebuild", p.perRecord(verbose), func(ctx context.Context) (err error) {
 		s, err = e.Rebuild(ctx)
 		return err
 	})

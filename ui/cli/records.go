@@ -287,7 +287,7 @@ func (p *Program) recordsRetryCommand() *cobra.Command {
 }
 
 func (p *Program) retry(ctx context.Context, e *engine.Engine, f store.Filter) error {
-	run, summaries, err := p.mixed(ctx, e, "retry", func(ctx context.Context) error {
+	run, summaries, err := p.mixed(ctx, e, "retry", p.entry, func(ctx context.Context) error {
 		_, err := e.Retry(ctx, f)
 		return err
 	})

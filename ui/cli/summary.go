@@ -90,8 +90,8 @@ func (p *Program) explain(ctx context.Context, e *engine.Engine, s summaryLine) 
 	for _, w := range s.Warnings {
 		p.note("Warning: %s", text.Clean(w))
 	}
-	if s.Held+s.Failed == 0 {
-		return nil
+	if err := p.countWarnings(ctx, e, s); err != nil || s.Held+s.Failed == 0 {
+		return err
 	}
 	outcomes, err := e.Records(context.WithoutCancel(ctx), store.Filter{Entity: s.Entity})
 	if err != nil {
@@ -119,6 +119,21 @@ func (p *Program) explain(ctx context.Context, e *engine.Engine, s summaryLine) 
 	}
 	p.note("  `cartiger records list --entity %s` names them.", s.Entity)
 	return nil
+}
+
+// countWarnings says how much was said about the records of a run that are written all the same.
+func (p *Program) countWarnings(ctx context.Context, e *engine.Engine, s summaryLine) error {
+	entries, err := e.Store().Entries(context.WithoutCancel(ctx), store.Filter{Run: s.Run, Entity: s.Entity, Level: "warning"})
+	n := 0
+	for _, entry := range entries {
+		if entry.State == "" {
+			n++
+		}
+	}
+	if n > 0 {
+		p.note("  Warnings: %d. `cartiger log --level warning --entity %s --run %d` tells them.", n, s.Entity, s.Run)
+	}
+	return err
 }
 
 // verdict is the exit code of runs that ended without an error.

@@ -45,7 +45,7 @@ The first start takes now as its mark, unless --catch-up-from is given.`,
 }
 
 func (p *Program) watch(ctx context.Context, e *engine.Engine, o engine.WatchOptions) error {
-	run, summaries, err := p.mixed(ctx, e, "watch", func(ctx context.Context) error { return e.Watch(ctx, o) })
+	run, summaries, err := p.mixed(ctx, e, "watch", p.entry, func(ctx context.Context) error { return e.Watch(ctx, o) })
 	switch {
 	case err != nil:
 		return err
@@ -59,14 +59,14 @@ func (p *Program) watch(ctx context.Context, e *engine.Engine, o engine.WatchOpt
 
 // mixed carries out a run that is about every entity, and writes a summary for each of them, then one of all together.
 // The run has no id when it never began.
-func (p *Program) mixed(ctx context.Context, e *engine.Engine, kind string, do func(context.Context) error) (store.Run, []summaryLine, error) {
+func (p *Program) mixed(ctx context.Context, e *engine.Engine, kind string, each func(store.Entry) error, do func(context.Context) error) (store.Run, []summaryLine, error) {
 	quiet := context.WithoutCancel(ctx)
 	before, _, err := e.Store().LastRun(quiet, kind)
 	if err != nil {
 		return store.Run{}, nil, err
 	}
 	began := time.Now()
-	err = p.follow(ctx, e, kind, p.entry, do)
+	err = p.follow(ctx, e, kind, each, do)
 	run, found, lookErr := e.Store().LastRun(quiet, kind)
 	if lookErr != nil || !found || run.ID == before.ID && run.Ended.Before(began.Truncate(time.Millisecond)) {
 		return store.Run{}, nil, firstOf(err, lookErr)
