@@ -193,7 +193,7 @@ func (p *Program) recordsShowCommand() *cobra.Command {
 				var would *engine.Planned
 				if s := view.Outcome.State; s == store.Held || s == store.Failed {
 					if now, err := e.Would(ctx, entity, id); err != nil {
-						p.note("what would be sent now is not known: %v", err)
+						p.note("What would be sent now is not known: %s", text.Clean(complaintOf(err).Message))
 					} else {
 						would = &now
 					}
