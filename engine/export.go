@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"cartiger/problem"
 	"cartiger/psapi"
@@ -54,12 +55,35 @@ func (e *Engine) Export(ctx context.Context, kind string, o ExportOptions) (Summ
 	if err != nil {
 		return Summary{Entity: entity}, err
 	}
-	err = w.exporting(runCtx, kind, o)
+	if err = w.markExport(runCtx); err == nil {
+		err = w.exporting(runCtx, kind, o)
+	}
 	if err == nil && kind == "customers" && o.Limit == 0 {
 		w.closes = true // the sampler owns the run's row until the end
 	}
 	err = w.end(ctx, err)
 	return w.summary(entity), err
+}
+
+// exportedCursor is the named cursor that holds when the first export began.
+const exportedCursor = "exported"
+
+// markExport keeps when the first export began: what happens in the shop from then on, no export may meet.
+func (w *work) markExport(ctx context.Context) error {
+	began, err := w.firstExport(ctx)
+	if err != nil || !began.IsZero() {
+		return err
+	}
+	return w.store.SetCursor(ctx, exportedCursor, w.opts.Now().Format(time.RFC3339Nano))
+}
+
+// firstExport is when the first export began; zero if there was none.
+func (w *work) firstExport(ctx context.Context) (time.Time, error) {
+	text, err := w.store.Cursor(ctx, exportedCursor)
+	if err != nil || text == "" {
+		return time.Time{}, err
+	}
+	return time.Parse(time.RFC3339Nano, text)
 }
 
 // exporting exports until it is done. Servers that go away under way are waited for, about a minute each time: somebody

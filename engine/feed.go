@@ -88,8 +88,9 @@ const (
 	rememberFor = 6 * time.Hour
 )
 
-// start makes the first cursors: from now on, or from a date in the past.
-func (f feed) start(ctx context.Context, from time.Time) (Cursors, error) {
+// start makes the first cursors: from a date in the past, else from the first export on, else from now on. Both may be
+// zero; the date is on the shop's clock, the export on ours.
+func (f feed) start(ctx context.Context, from, exported time.Time) (Cursors, error) {
 	var c Cursors
 	var err error
 	// The overlap of the first pass would reach behind the beginning.
@@ -104,6 +105,9 @@ func (f feed) start(ctx context.Context, from time.Time) (Cursors, error) {
 	}
 	skew, _ := f.shop.Clock()
 	c.Mark = Mark{Shop: ours.Add(skew - doubt), Ours: ours.Add(-doubt)}
+	if from.IsZero() && !exported.IsZero() {
+		from = exported.Add(skew - doubt)
+	}
 	if from.IsZero() {
 		return c, nil
 	}

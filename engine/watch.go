@@ -170,7 +170,11 @@ func (w *work) feed(ctx context.Context, o WatchOptions) (feed, Cursors, error) 
 	if known && (o.CatchUpFrom.IsZero() || w.caughtUp) {
 		return f, c, nil
 	}
-	if c, err = f.start(ctx, o.CatchUpFrom); err != nil {
+	exported, err := w.firstExport(ctx)
+	if err != nil {
+		return f, c, err
+	}
+	if c, err = f.start(ctx, o.CatchUpFrom, exported); err != nil {
 		return f, c, err
 	}
 	w.caughtUp = true

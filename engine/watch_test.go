@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -40,6 +41,21 @@ func TestAnIdlePassAsksTheShopLittleAndTheCRMNothing(t *testing.T) {
 	}
 	if got := w.crm.Stats().Total; got != 0 {
 		t.Errorf("%d CRM requests: %v", got, w.crm.Stats())
+	}
+}
+
+func TestWhatHappensBetweenTheExportAndTheFirstPassIsCarried(t *testing.T) {
+	w := newWorld(t, psapitest.Options{}, vtigerwstest.Options{})
+	w.export(t, "customers", engine.ExportOptions{Limit: 5})
+	someone := w.act(t, psapitest.Action{Do: "register", Email: "ada@example.test", FirstName: "Ada", LastName: "Byron"})
+	w.act(t, psapitest.Action{Do: "order", Customer: someone.Customer})
+	w.pass(t)
+	orders := w.crm.Records("SalesOrder")
+	if len(orders) != 1 || !strings.HasSuffix(fmt.Sprint(orders[0]["subject"]), "1301") {
+		t.Errorf("orders after the first pass: %v", orders)
+	}
+	if got := len(w.crm.Records("Potentials")); got != 1 {
+		t.Errorf("%d potentials: older orders must stay where they are", got)
 	}
 }
 

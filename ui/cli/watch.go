@@ -22,7 +22,7 @@ func (p *Program) watchCommand() *cobra.Command {
 lines, new products. One line per change. It survives hours without the shop or the CRM, and stops cleanly with
 Ctrl-C, a signal or "cartiger run stop". Held records are tried again by themselves.
 
-The first start takes now as its mark, unless --catch-up-from is given.`,
+The first start begins where the first export began, without one now, unless --catch-up-from is given.`,
 		Example: `  cartiger watch
   cartiger watch --once --json
   cartiger watch --interval 30s --catch-up-from 2026-01-01`,
