@@ -164,8 +164,12 @@ func (w *work) carryGroup(ctx context.Context, whole []ShopOrder, a *atlas, carr
 			}
 		}
 		if order, registered := linked[o.ID][SalesOrder]; registered {
-			if t.Party, err = w.partyOfRegistered(ctx, o, order, linked[o.ID]); err != nil {
+			var gone string
+			if t.Party, gone, err = w.partyOfRegistered(ctx, o, order, linked[o.ID]); err != nil {
 				return err
+			}
+			if gone != "" {
+				t.Held, t.Why = "gone", gone
 			}
 		} else {
 			if t.Party, err = w.partyOf(ctx, o, parties, carry); denied(err) {
@@ -288,19 +292,19 @@ func (w *work) partyOf(ctx context.Context, o ShopOrder, parties map[string]part
 }
 
 // partyOfRegistered is whom a registered order hangs on by now, where its Invoice is about to be made: a person may
-// have moved the order to another Account in the CRM.
-func (w *work) partyOfRegistered(ctx context.Context, o ShopOrder, order store.Link, linked map[string]store.Link) (party, error) {
+// have moved the order to another Account in the CRM, or deleted it: gone then says so.
+func (w *work) partyOfRegistered(ctx context.Context, o ShopOrder, order store.Link, linked map[string]store.Link) (who party, gone string, err error) {
 	if _, billed := linked[Invoice]; billed || o.InvoiceNumber == 0 {
-		return party{}, nil
+		return party{}, "", nil
 	}
 	record, err := w.crm.Retrieve(ctx, order.CRMID)
 	switch problem.KindOf(err) {
 	case "":
-		return party{contact: record["contact_id"], account: record["account_id"]}, nil
+		return party{contact: record["contact_id"], account: record["account_id"]}, "", nil
 	case problem.NotFound, problem.Unauthorised:
-		return party{}, nil // the write will say it, for this order alone
+		return party{}, fmt.Sprintf("SalesOrder %s of %s, which its Invoice needs, is no longer in the CRM (deleted, merged, or hidden from the CRM user): restore it from the CRM's recycle bin", order.CRMID, o.label()), nil
 	}
-	return party{}, err
+	return party{}, "", err
 }
 
 // completeOrders reads what orders refer to: one request per kind and page.
