@@ -98,7 +98,7 @@ func (e *Engine) status(ctx context.Context, settings Settings, p probed) (Statu
 	s := Status{At: e.opts.Now()}
 	s.Checks = append(s.Checks, setupCheck(nil), exposed(crmCheck(p), settings.Get(CRMURL)), exposed(shopCheck(p), settings.Get(ShopURL)))
 	if p.crmErr == nil {
-		s.Checks = append(s.Checks, addonCheck(p), originCheck(p), modulesCheck(p))
+		s.Checks = append(s.Checks, addonCheck(p), originCheck(p), modulesCheck(p, settings.Get(OrderKeyField)))
 		defaults, err := e.store.Defaults(ctx)
 		if err != nil {
 			return s, err
@@ -203,10 +203,12 @@ func may(yes bool) string {
 
 func originCheck(p probed) Check {
 	c := Check{ID: "origin", Title: "Origin value", Level: OK, Text: "'Prestashop' is in the Lead Source list", Meaning: "New Leads and Contacts carry Prestashop as their origin (leadsource)."}
+	var lacking []string
 	for _, name := range []string{Leads, Contacts, Potentials} {
 		f, has := p.modules[name].Field("leadsource")
 		if has && !slices.Contains(f.Values, Source) {
-			c.Level, c.Text = Warning, "'Prestashop' is not in the Lead Source list of "+name
+			lacking = append(lacking, name)
+			c.Level, c.Text = Warning, "'Prestashop' is not in the Lead Source list of "+joined(lacking)
 			c.Asked = name + ".leadsource has: " + joined(f.Values)
 			c.Cure = "In vtiger: Settings, Picklist Editor, Lead Source: add the value Prestashop (capital P). Records are written all the same."
 		}
@@ -214,16 +216,23 @@ func originCheck(p probed) Check {
 	return c
 }
 
-func modulesCheck(p probed) Check {
+func modulesCheck(p probed, orderKey string) Check {
+	// What records are looked up by: a query that names a field hidden from the user is denied.
+	keys := map[string][]string{
+		Leads: {"email"}, Contacts: {"email"}, Accounts: {"accountname", "email1"}, Products: {"productcode"}, SalesOrder: {orderKey}, Invoice: {orderKey},
+	}
 	c := Check{ID: "modules", Title: "Modules", Level: OK, Meaning: "The connector needs seven modules of the CRM with the rights to create, edit and read."}
 	good := 0
 	for _, name := range needed {
 		m, active := p.modules[name]
+		hidden := slices.DeleteFunc(keys[name], func(field string) bool { _, shown := m.Field(field); return shown })
 		switch {
 		case !active:
 			c.Details = append(c.Details, name+": not active for this user ("+p.moduleErrs[name].Error()+")")
 		case !m.Createable || !m.Updateable || !m.Retrieveable:
 			c.Details = append(c.Details, fmt.Sprintf("%s: create %s, update %s, delete %s, retrieve %s", name, may(m.Createable), may(m.Updateable), may(m.Deleteable), may(m.Retrieveable)))
+		case len(hidden) > 0:
+			c.Details = append(c.Details, name+": hidden from this user: "+joined(hidden))
 		default:
 			good++
 		}
@@ -233,7 +242,7 @@ func modulesCheck(p probed) Check {
 		c.Level = Failure
 		c.Text = fmt.Sprintf("%d of %d usable; %s", good, len(needed), c.Details[0])
 		c.Asked = strings.Join(c.Details, "\n")
-		c.Cure = "In vtiger: Settings, Module Manager: activate the module; Settings, Profiles: give the user's profile create, edit and view on it; Settings, Sharing Access: Public."
+		c.Cure = "In vtiger: Settings, Module Manager: activate the module; Settings, Profiles: give the user's profile create, edit and view on it, and its fields; Settings, Sharing Access: Public."
 	}
 	return c
 }

@@ -48,7 +48,10 @@ func TestEachTroubleHasItsOwnDiagnosisAndCure(t *testing.T) {
 		{"CRM user without rights", func(_ *testing.T, w *world) {
 			w.crm.SetRights("SalesOrder", vtigerwstest.Rights{Retrieve: true, Admits: true})
 		}, "modules", engine.Failure, "SalesOrder"},
-		{"origin missing", func(*testing.T, *world) {}, "origin", engine.Warning, "Lead Source"},
+		{"a key field hidden from the CRM user", func(_ *testing.T, w *world) {
+			w.crm.SetRights("SalesOrder", vtigerwstest.Rights{Create: true, Update: true, Delete: true, Retrieve: true, Hidden: []string{"customerno"}})
+		}, "modules", engine.Failure, "SalesOrder: hidden from this user: customerno"},
+		{"origin missing", func(*testing.T, *world) {}, "origin", engine.Warning, "of Leads, Contacts, Potentials"},
 		{"currencies not linked", func(*testing.T, *world) {}, "currencies", engine.Warning, "EUR"},
 	}
 	for _, c := range cases {
