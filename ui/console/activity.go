@@ -88,6 +88,9 @@ func (v *activity) logRows(a *app, w int) []row {
 		id := fmt.Sprintf("%s:%d", recordRow(e.Entity, e.ShopID), e.ID)
 		rows = append(rows, row{id: id, line: entryLine(e, e.At.Local().Format(time.TimeOnly), w-2)})
 	}
+	if len(entries) == keptEntries {
+		rows = append(rows, row{line: toned(faint, "Older lines are printed by `cartiger log`.")})
+	}
 	return rows
 }
 

@@ -371,6 +371,10 @@ func (x *exports) pane(a *app) []row {
 }
 
 func (x *exports) hint(a *app) note {
+	kind, ok := x.kind()
+	if !ok {
+		return a.recordHint(x.grid.cursor)
+	}
 	if run, active := a.live.running(); active {
 		switch {
 		case a.own[run.Kind] == nil && run.State == store.Paused:
@@ -386,12 +390,9 @@ func (x *exports) hint(a *app) note {
 		}
 		return hintOf(plain, "Closing this window loses nothing: what is finished is saved one by one.")
 	}
-	kind, ok := x.kind()
 	_, words := x.stateOf(a, kind)
 	_, open := x.unfinished[kind]
 	switch {
-	case !ok:
-		return a.recordHint(x.grid.cursor)
 	case width(clean(words)) > a.listWidth()-2-wordsIndent:
 		return hintOf(plain, words)
 	case kind == "watch":

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -225,6 +226,16 @@ func TestWatchTellsWhenItLastLooked(t *testing.T) {
 	})
 }
 
+func TestTheEndOfALongLogSaysWhereTheRestIs(t *testing.T) {
+	f := newFake()
+	for i := range 800 {
+		f.log(store.Entry{At: clock, Level: "info", Label: fmt.Sprintf("SKU_%d", i), State: store.Created})
+	}
+	sit(t, f, 80, 24, func(p *person) {
+		p.press("a").see("SKU_799").press("G").see("SKU_300 ", "Older lines are printed by `cartiger log`.")
+	})
+}
+
 func TestLinesOfOtherDaysSayWhichDayTheyAreOf(t *testing.T) {
 	f := newFake()
 	f.log(store.Entry{At: clock.AddDate(0, 0, -1), Level: "info", Entity: store.Product, ShopID: 1, Label: "SKU_1", State: store.Created})
@@ -240,7 +251,7 @@ func TestALineThatIsCutOffIsReadInTheMessageRow(t *testing.T) {
 	f.outcomes[0].Detail = long
 	f.log(store.Entry{At: clock, Level: "info", Entity: store.Order, ShopID: 9, Label: "order 9", State: store.Unchanged, Message: "nothing that the CRM keeps has changed in it"})
 	sit(t, f, 90, 24, func(p *person) {
-		p.press("4").to("order 812").see("C" + long[1:] + ".").press("a").to("order 9").see("nothing that the CRM keeps has changed in it").press("m").to("order 812").see("C" + long[1:] + ".")
+		p.press("4").to("order 812").see("C"+long[1:]+".").press("w").wait(time.Second).see("C"+long[1:]+".").press("w").wait(time.Second).press("a").to("order 9").see("nothing that the CRM keeps has changed in it").press("m").to("order 812").see("C" + long[1:] + ".")
 	})
 }
 
