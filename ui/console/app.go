@@ -72,7 +72,6 @@ func newApp(e Engine, o Options, j *jobs, facts term.Facts) *app {
 		at: onDetails, came: onDetails,
 		own: map[string]*ownRun{},
 	}
-	a.connection.module = 0
 	a.live.init()
 	return a
 }
