@@ -222,17 +222,20 @@ func TestThePolicyKnowsWhatHelps(t *testing.T) {
 	for name, c := range map[string]struct {
 		f                 *failure
 		answered, patient bool
+		sent              int
 		want              bool
 	}{
-		"broken connection":            {with(failure{again: true}), false, false, true},
-		"wrong page at first":          {with(failure{later: true}), false, false, false},
-		"wrong page of a good shop":    {with(failure{later: true}), true, false, true},
-		"page too large":               {with(failure{load: true}), true, false, false},
-		"one object too large":         {with(failure{load: true}), true, true, true},
-		"wrong key":                    {with(failure{}), true, true, false},
-		"asked to come back in a hour": {&failure{again: true, problem: &problem.Error{RetryAfter: time.Hour}}, true, true, false},
+		"broken connection":            {with(failure{again: true}), false, false, 2, true},
+		"wrong page at first":          {with(failure{later: true}), false, false, 2, false},
+		"wrong page of a good shop":    {with(failure{later: true}), true, false, 2, true},
+		"broken without a word":        {with(failure{broken: true}), true, false, 1, true},
+		"broken without a word again":  {with(failure{broken: true}), true, false, 2, false},
+		"page too large":               {with(failure{load: true}), true, false, 2, false},
+		"one object too large":         {with(failure{load: true}), true, true, 2, true},
+		"wrong key":                    {with(failure{}), true, true, 2, false},
+		"asked to come back in a hour": {&failure{again: true, problem: &problem.Error{RetryAfter: time.Hour}}, true, true, 2, false},
 	} {
-		if got := retriable(c.f, c.answered, c.patient); got != c.want {
+		if got := retriable(c.f, c.answered, c.patient, c.sent); got != c.want {
 			t.Errorf("%s: retried %v, want %v", name, got, c.want)
 		}
 	}

@@ -20,12 +20,13 @@ const (
 
 // retriable is the policy: whether the same request may be sent again now. answered says that this shop has
 // answered well before: then a wrong page or a refused connection is likely to pass, else it is a wrong setting.
-// patient says that the request cannot be made any smaller.
-func retriable(f *failure, answered, patient bool) bool {
+// patient says that the request cannot be made any smaller. A larger one that broke the shop without a word is sent
+// once more before its objects are suspected; what PHP died of it dies of again.
+func retriable(f *failure, answered, patient bool, sent int) bool {
 	if f.problem.RetryAfter > longestWait {
 		return false
 	}
-	return f.again || f.later && answered || patient && (f.load || f.broken)
+	return f.again || f.later && answered || patient && (f.load || f.broken) || f.broken && f.problem.Code != CodeFatal && sent == 1
 }
 
 // backoff is the pause before the next repetition: what the server asked for, else doubling with a jitter from 0
@@ -77,7 +78,7 @@ func (c *Client) get(ctx context.Context, resource string, p params, patient boo
 		case f.stripped && c.switchToURL():
 			n--
 			continue
-		case n >= attempts || !retriable(f, c.answered(), patient):
+		case n >= attempts || !retriable(f, c.answered(), patient, n):
 			return reply{}, f
 		}
 		if err := c.wait(ctx, backoff(n, f.problem.RetryAfter, rand.Float64())); err != nil {

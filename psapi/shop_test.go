@@ -446,6 +446,21 @@ func TestABadObjectAmongChangesIsIsolatedByDate(t *testing.T) {
 	}
 }
 
+// A shop that dies in every third request has no bad objects, however often one of them met it.
+func TestAShopThatFailsNowAndThenHasNoBadObjects(t *testing.T) {
+	for seed := range 5 {
+		b := open(t, psapitest.Options{HideErrors: true})
+		b.spoil(t, fmt.Sprintf("empty500:p=0.33,seed=%d", seed+1))
+		items, bad := every(t, b.client.Products, psapi.Query{})
+		if want := len(b.Records("products")); len(items) != want || len(bad) > 0 {
+			t.Errorf("seed %d: %d of %d objects, bad: %v", seed+1, len(items), want, bad)
+		}
+		if n := b.client.Requests(); n > 400 {
+			t.Errorf("seed %d: %d requests for 17 pages", seed+1, n)
+		}
+	}
+}
+
 func TestABrokenShopIsNoListOfBadObjects(t *testing.T) {
 	for name, handler := range map[string]http.HandlerFunc{
 		"everything fails": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) },
@@ -543,7 +558,7 @@ func TestAnEmptyListIsNotBelievedWhereRowsWereToBeExpected(t *testing.T) {
 // A page that cannot be read at once is read in halves. What an SQL error swallows of one half is not taken for deleted.
 func TestAHalfOfAListIsNotBelievedToBeGone(t *testing.T) {
 	b := open(t, psapitest.Options{})
-	b.spoil(t, "empty500:op=addresses,nth=1", "sql-empty:op=addresses,nth=2", "sql-empty:op=addresses,nth=3")
+	b.spoil(t, "empty500:op=addresses,nth=1", "empty500:op=addresses,nth=2", "sql-empty:op=addresses,nth=3", "sql-empty:op=addresses,nth=4")
 	var ids []int64
 	for _, row := range b.Records("addresses")[:2] {
 		id, _ := strconv.ParseInt(row["id"], 10, 64)

@@ -40,7 +40,10 @@ var errNotXML = errors.New("no <prestashop> element")
 // cut finds the document inside a body: files of the shop saved with a byte order mark, blank lines and PHP
 // notices all come before the XML (captures 126, 129).
 func cut(body []byte) (document, error) {
-	start := bytes.Index(body, []byte("<prestashop"))
+	start := bytes.Index(body, []byte("<prestashop xmlns")) // a script before it may speak of <prestashop>
+	if start < 0 {
+		start = bytes.Index(body, []byte("<prestashop"))
+	}
 	if start < 0 {
 		return document{}, errNotXML
 	}

@@ -106,6 +106,23 @@ func TestNoiseBeforeTheXMLIsCutAndNamed(t *testing.T) {
 	}
 }
 
+// A module may print anything before the XML, also what looks like its beginning.
+func TestNoiseThatSpeaksOfTheRootElementIsCutToo(t *testing.T) {
+	a := captured(t, "043")
+	for _, noise := range []string{
+		"<!-- <prestashop> 1.4 -->\n",
+		`<script>var x = '<?xml version="1.0"?><prestashop>';</script>`,
+	} {
+		doc, err := cut(append([]byte(noise), a.body...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !doc.whole || !doc.printed(a.header.Get("Content-Sha1")) {
+			t.Errorf("%s: the checksum does not fit, whole %v", noise, doc.whole)
+		}
+	}
+}
+
 func TestEntitiesOfHTMLAreUnderstood(t *testing.T) {
 	api := read(t, captured(t, "017").body).child("api")
 	if got, want := api.attr["shop_name"], `Test & "Shop" é`; got != want {
