@@ -9,6 +9,7 @@ import (
 	"cartiger/engine"
 	"cartiger/fault"
 	"cartiger/psapi/psapitest"
+	"cartiger/store"
 	"cartiger/vtigerws/vtigerwstest"
 )
 
@@ -116,4 +117,20 @@ func TestARestoredCopySaysSoUntilItIsVerified(t *testing.T) {
 	if c := state(); c.Level != engine.OK {
 		t.Errorf("verified, and still %+v", c)
 	}
+}
+
+func TestInvoicesWereLastCarriedWithTheOrders(t *testing.T) {
+	clocked(t, today, func(t *testing.T) {
+		w := newTown(t, psapitest.Options{}, vtigerwstest.Options{})
+		w.export(t, "orders", engine.ExportOptions{Limit: 3})
+		st, err := w.StoredStatus(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range st.Entities {
+			if e.Entity == store.Invoice && (!strings.HasPrefix(e.LastRun, "today ") || e.InShop != -1) {
+				t.Errorf("invoices: last run %q, %d in the shop", e.LastRun, e.InShop)
+			}
+		}
+	})
 }

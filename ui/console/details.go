@@ -277,9 +277,9 @@ func account(s engine.EntityStatus) []row {
 	add := func(name, n, meaning string) {
 		rows = append(rows, row{line: line{{pad(name, 9), plain}, {padLeft(n, 9), strong}}}, prose(faint, "  "+meaning))
 	}
-	add("in shop", number(s.InShop), "as the shop counts them; ? = the shop was not asked")
+	add("in shop", number(s.InShop), "as the last export has counted them; ? = none has yet")
 	add("linked", number(s.Linked), "known to be a record of the CRM")
-	add("pending", number(s.Pending), "about to be written")
+	add("pending", number(s.Pending), "left of an export that has not come to its end")
 	add("held", number(s.Held), "wait for a reason that a person can remove, and go by themselves then")
 	add("failed", number(s.Failed), "need a person: a lists them, r retries")
 	return append(rows, row{}, prose(plain, "Last run: "+s.LastRun))

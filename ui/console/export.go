@@ -213,7 +213,7 @@ func (x *exports) act(a *app, act action) (tea.Cmd, string) {
 		if !onKind {
 			return a.openRecord(x.grid.cursor), ""
 		}
-		if kind == "orders" {
+		if _, open := x.unfinished[kind]; kind == "orders" && !open {
 			x.editSince(a, false)
 			return nil, ""
 		}

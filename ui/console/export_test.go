@@ -182,7 +182,7 @@ func TestWhatIsLeftOfUnfinishedOrdersIsShownWithoutADate(t *testing.T) {
 	f := newFake()
 	f.interrupted("orders", 608)
 	sit(t, f, 80, 24, func(p *person) {
-		p.press("4").to("Orders of the past").press("d").wait(10 * time.Millisecond).did("export orders dry=true resume=true since=0001-01-01").see("Preview of orders of the past")
+		p.press("4").to("Orders of the past").press("d").wait(10*time.Millisecond).did("export orders dry=true resume=true since=0001-01-01").see("Preview of orders of the past").press("esc", "enter").see("608 of 1,300").dontSee("[2000-01-01")
 	})
 }
 
@@ -251,7 +251,7 @@ func TestALineThatIsCutOffIsReadInTheMessageRow(t *testing.T) {
 	f.outcomes[0].Detail = long
 	f.log(store.Entry{At: clock, Level: "info", Entity: store.Order, ShopID: 9, Label: "order 9", State: store.Unchanged, Message: "nothing that the CRM keeps has changed in it"})
 	sit(t, f, 90, 24, func(p *person) {
-		p.press("4").to("order 812").see("C"+long[1:]+".").press("w").wait(time.Second).see("C"+long[1:]+".").press("w").wait(time.Second).press("a").to("order 9").see("nothing that the CRM keeps has changed in it").press("m").to("order 812").see("C" + long[1:] + ".")
+		p.press("4").to("order 812").see("C" + long[1:] + ".").press("w").wait(time.Second).see("C" + long[1:] + ".").press("w").wait(time.Second).press("a").to("order 9").see("nothing that the CRM keeps has changed in it").press("m").to("order 812").see("C" + long[1:] + ".")
 	})
 }
 
