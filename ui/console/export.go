@@ -351,7 +351,10 @@ func (x *exports) confirm(a *app, kind string) {
 
 func (x *exports) run(a *app, kind string, o engine.ExportOptions) tea.Cmd {
 	a.clear()
-	return a.begin(kind, func(ctx context.Context) (engine.Summary, error) { return a.eng.Export(ctx, kind, o) })
+	return a.begin(kind, func(ctx context.Context) endedEvent {
+		sum, err := a.eng.Export(ctx, kind, o)
+		return endedEvent{summary: sum, err: err}
+	})
 }
 
 func (x *exports) pane(a *app) []row {

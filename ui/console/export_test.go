@@ -103,6 +103,20 @@ func TestHeldAndFailedRecordsTellTheirReasonAndAreRetried(t *testing.T) {
 	})
 }
 
+func TestARetriedRecordIsToldByItself(t *testing.T) {
+	for words, o := range map[string]store.Outcome{
+		"Order 812 is created: SalesOrder 15x7.":               {State: store.Created, CRM: "SalesOrder 15x7"},
+		"Order 812 is still held: currency CHF is not linked.": {State: store.Held, Detail: "currency CHF is not linked"},
+	} {
+		f := newFake()
+		o.Entity, o.ShopID, o.Label = store.Order, 812, "order 812"
+		f.retried = o
+		sit(t, f, 80, 24, func(p *person) {
+			p.press("4").to("order 812").press("r").wait(2 * time.Second).read(words)
+		})
+	}
+}
+
 func TestRetryAllAsksFirst(t *testing.T) {
 	sit(t, newFake(), 80, 24, func(p *person) {
 		p.press("4", "R").see("Retry 1 record?").press("n").didNothing().press("R", "y").wait(2 * time.Second).did("retry  0")

@@ -42,6 +42,7 @@ type fake struct {
 	done      []string         // what was asked of it, in order
 	requests  []string         // pause, resume, stop
 	perSecond int
+	retried   store.Outcome // what Retry makes of the record; zero: it is gone from the list
 	slowTable time.Duration // how long Currencies takes to answer with what it saw
 }
 
@@ -393,6 +394,9 @@ func (f *fake) Retry(ctx context.Context, filter store.Filter) (engine.Summary, 
 	defer f.locked("Retry")()
 	n := int64(len(f.outcomes))
 	f.outcomes, f.counts = nil, map[store.Entity]store.Counts{}
+	if f.retried.State != "" {
+		f.outcomes = []store.Outcome{f.retried}
+	}
 	return engine.Summary{State: "finished", Total: n, Created: n}, nil
 }
 

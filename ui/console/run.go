@@ -43,13 +43,14 @@ func (a *app) busy() string {
 }
 
 // begin runs something that holds the run, until it ends or is stopped.
-func (a *app) begin(kind string, work func(ctx context.Context) (engine.Summary, error)) tea.Cmd {
+func (a *app) begin(kind string, work func(ctx context.Context) endedEvent) tea.Cmd {
 	ctx, cancel := context.WithCancel(a.jobs.ctx)
 	a.own[kind] = &ownRun{cancel: cancel}
 	return tea.Batch(a.tick(fastPoll), a.jobs.do(func(context.Context) event {
 		defer cancel()
-		sum, err := work(ctx)
-		return endedEvent{kind, sum, err}
+		e := work(ctx)
+		e.kind = kind
+		return e
 	}))
 }
 
@@ -58,6 +59,7 @@ type endedEvent struct {
 	kind    string
 	summary engine.Summary
 	err     error
+	outcome store.Outcome // of the one record that was retried
 }
 
 func (e endedEvent) apply(a *app) tea.Cmd {
@@ -74,6 +76,13 @@ func (e endedEvent) apply(a *app) tea.Cmd {
 			words += " Nothing is lost: e goes on where it stopped."
 		}
 		a.sayOf(tillRun, plain, words)
+	case e.outcome.State != "":
+		o := e.outcome
+		is, what := " is ", o.CRM
+		if o.State == store.Held || o.State == store.Failed {
+			is, what = " is still ", why(o)
+		}
+		a.sayOf(tillRun, stateTone(o.State), sentence(strings.TrimSuffix(labelOf(o)+is+string(o.State)+": "+what, ": ")))
 	case e.err != nil:
 		a.fail("finish "+strings.ToLower(name[:1])+name[1:], e.err)
 	case e.kind == "watch":
@@ -226,7 +235,16 @@ func (a *app) runKey(act action, cursor string) (tea.Cmd, string) {
 }
 
 func (a *app) retry(f store.Filter) tea.Cmd {
-	return a.begin(retryKind, func(ctx context.Context) (engine.Summary, error) { return a.eng.Retry(ctx, f) })
+	return a.begin(retryKind, func(ctx context.Context) endedEvent {
+		sum, err := a.eng.Retry(ctx, f)
+		e := endedEvent{summary: sum, err: err}
+		if err == nil && f.ShopID != 0 {
+			if view, err := a.eng.Record(ctx, f.Entity, f.ShopID); err == nil {
+				e.outcome = view.Outcome // with the record's customer and products the sum says less
+			}
+		}
+		return e
+	})
 }
 
 // toggleWatch follows the shop from here, or stops doing so.
@@ -248,8 +266,8 @@ func (a *app) toggleWatch() (tea.Cmd, string) {
 		return nil, "The watch interval is no duration: 3 Configuration, Other settings."
 	}
 	a.clear()
-	return a.begin("watch", func(ctx context.Context) (engine.Summary, error) {
-		return engine.Summary{}, a.eng.Watch(ctx, engine.WatchOptions{Interval: interval})
+	return a.begin("watch", func(ctx context.Context) endedEvent {
+		return endedEvent{err: a.eng.Watch(ctx, engine.WatchOptions{Interval: interval})}
 	}), ""
 }
 
