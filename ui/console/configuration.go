@@ -201,8 +201,8 @@ func (c *configuration) hint(a *app) note {
 		return hintOf(plain, links[len(links)-1])
 	case a.draft.count(onConfiguration) > 0:
 		return hintOf(plain, "s saves after showing what will change, u undoes.")
-	case c.table.HeldByLinks > 0 && !strings.HasPrefix(c.grid.cursor, "setting:"):
-		return hintOf(plain, waiting(c.table.HeldByLinks)+" for a currency: enter chooses it, l links by code.")
+	case a.heldFor("") > 0 && !strings.HasPrefix(c.grid.cursor, "setting:"):
+		return hintOf(plain, waiting(a.heldFor(""))+" for a currency: enter chooses it, l links by code.")
 	}
 	return meaning(c.grid.cursor)
 }

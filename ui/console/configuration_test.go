@@ -48,8 +48,8 @@ func TestACurrencyIsLinkedInPlaceByKeyboard(t *testing.T) {
 		p.press("3").to("Swiss Franc").seeLine("Swiss Franc - CHF", "(none)", "! not linked")
 		p.press("enter").see("[Franc suisse - CHF", "Dollar - USD  now linked to USA, Dollars")
 		p.golden("80x24/currency-list")
-		p.press("enter").seeLine("Swiss Franc", "Franc suisse - CHF", "1.204", "changed *").see("74 held orders wait for a currency link: those in CHF will go.")
-		p.press("s").seeLine("Currency Swiss Franc - CHF", "(none) -> Franc suisse - CHF").see("those in CHF will go").press("y").wait(time.Second)
+		p.press("enter").seeLine("Swiss Franc", "Franc suisse - CHF", "1.204", "changed *").see("1 held order waits for a link of CHF and will go.")
+		p.press("s").seeLine("Currency Swiss Franc - CHF", "(none) -> Franc suisse - CHF").see("for a link of CHF and will go").press("y").wait(time.Second)
 		p.did("link 21x3=4").seeLine("Swiss Franc", "by hand")
 	})
 }

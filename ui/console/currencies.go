@@ -9,6 +9,7 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"cartiger/engine"
+	"cartiger/store"
 )
 
 // currencyColumns are: CRM currency, arrow, shop currency, rate, state.
@@ -275,14 +276,28 @@ func (c *configuration) putLink(a *app, r engine.CurrencyRow, shopID int64) {
 		ch.to = currencyName(s.ShopName, s.ShopCode)
 		if s.ShopCode != r.CRMCode {
 			ch.effect = "! " + r.CRMCode + " and " + s.ShopCode + " are different currencies: amounts will be taken as they are."
-		} else if c.table.HeldByLinks > 0 {
-			ch.effect = waiting(c.table.HeldByLinks) + " for a currency link: those in " + s.ShopCode + " will go."
+		} else if n := a.heldFor(s.ShopCode); n > 0 {
+			ch.effect = waiting(n) + " for a link of " + s.ShopCode + " and will go."
 		}
 		ch.apply = func(ctx context.Context, e Engine) error { return e.SetCurrencyLink(ctx, r.CRMID, shopID) }
 	}
 	a.draft.put(ch)
 	// What is unlinked must be saved before what takes its place.
 	slices.SortStableFunc(a.draft.changes, func(x, y change) int { return boolRank(y) - boolRank(x) })
+}
+
+// heldFor counts the held orders that wait for the link of a currency, or of any ("").
+func (a *app) heldFor(code string) int {
+	n := 0
+	for _, o := range a.live.troubles {
+		if o.State == store.Held && o.Reason == "currency" && (code == "" || strings.Contains(o.Detail, "currency "+code+" ")) {
+			n++
+		}
+	}
+	if a.live.trouble > int64(len(a.live.troubles)) { // not all are listed
+		n = max(n, a.configuration.table.HeldByLinks)
+	}
+	return n
 }
 
 // waiting says how many held orders wait.

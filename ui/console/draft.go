@@ -179,7 +179,7 @@ func (e savedEvent) apply(a *app) tea.Cmd {
 	switch {
 	case len(e.errs) > 0:
 		a.fail("save everything", e.errs...)
-	case linked && a.configuration.table.HeldByLinks > 0:
+	case linked && a.heldFor("") > 0:
 		a.say(good, words+" Held orders go by themselves while the shop is followed; R on 4 Export retries them now.")
 	default:
 		a.say(good, words)
