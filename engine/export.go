@@ -525,15 +525,16 @@ func (w *work) readPeople(ctx context.Context) ([]Person, error) {
 		page.Items = slices.DeleteFunc(page.Items, func(c psapi.Customer) bool { return c.Deleted })
 		return page, err
 	}
-	customers, err := readAll(ctx, w, counted(w, kept), psapi.Query{})
-	if err != nil {
+	var all crowd
+	if err := eachRow(ctx, w, counted(w, kept), psapi.Query{Fields: customerFields}, all.add); err != nil {
 		return nil, err
 	}
-	addresses, err := readAll(ctx, w, w.shop.Addresses, psapi.Query{})
-	if err != nil {
+	latest := addressBook{}
+	if err := eachRow(ctx, w, w.shop.Addresses, psapi.Query{Fields: addressFields}, latest.add); err != nil {
 		return nil, err
 	}
-	orders, err := readAll(ctx, w, w.shop.Orders, psapi.Query{Fields: []string{"id_customer"}, Limit: 250})
+	ordered := map[int64]bool{}
+	err := eachRow(ctx, w, w.shop.Orders, psapi.Query{Fields: []string{"id_customer"}, Limit: 250}, func(o psapi.Order) { ordered[o.Customer] = true })
 	if err != nil {
 		return nil, err
 	}
@@ -541,48 +542,63 @@ func (w *work) readPeople(ctx context.Context) ([]Person, error) {
 	if err != nil {
 		return nil, err
 	}
-	ordered := map[int64]bool{}
-	for _, o := range orders {
-		ordered[o.Customer] = true
-	}
-	return gather(customers, addresses, ordered, shop), nil
+	return all.known(latest, ordered, shop), nil
 }
 
-// gather makes people of customers: one per e-mail, in the order of their first customer.
-func gather(customers []psapi.Customer, addresses []psapi.Address, ordered map[int64]bool, where shopAtlas) []Person {
-	byCustomer := map[int64][]psapi.Address{}
-	for _, a := range addresses {
-		if a.Customer > 0 && !a.Deleted {
-			byCustomer[a.Customer] = append(byCustomer[a.Customer], a)
-		}
+// What is asked for of people: there may be hundreds of thousands, and all of them are held together by their e-mails.
+var (
+	customerFields = []string{"lastname", "firstname", "email", "company", "birthday", "active", "is_guest", "deleted"}
+	addressFields  = []string{"id_customer", "id_country", "id_state", "company", "address1", "address2", "postcode", "city", "phone", "phone_mobile", "deleted"}
+)
+
+// addressBook is the latest address of each customer that is not deleted.
+type addressBook map[int64]*psapi.Address
+
+func (b addressBook) add(a psapi.Address) {
+	if a.Customer > 0 && !a.Deleted {
+		b[a.Customer] = &a
 	}
-	var people []Person
-	at := map[string]int{}
-	for _, c := range customers {
-		email := Email(c.Email)
-		i, seen := at[Fold(email)]
-		if !seen || email == "" {
-			i = len(people)
-			at[Fold(email)] = i
-			people = append(people, Person{Email: email})
-		}
-		people[i].Customers = append(people[i].Customers, c)
-		if ordered[c.ID] {
-			people[i].Ordered, people[i].Buyers = true, append(people[i].Buyers, c.ID)
-		}
+}
+
+// crowd gathers customers into people: one per e-mail, in the order of their first customer.
+type crowd struct {
+	people []Person
+	at     map[string]int // by e-mail
+}
+
+func (c *crowd) add(r psapi.Customer) {
+	if c.at == nil {
+		c.at = map[string]int{}
 	}
+	email := Email(r.Email)
+	i, seen := c.at[Fold(email)]
+	if !seen || email == "" {
+		i = len(c.people)
+		c.at[Fold(email)] = i
+		c.people = append(c.people, Person{Email: email})
+	}
+	c.people[i].Customers = append(c.people[i].Customers, r)
+}
+
+// known gives the people with what is known of them: their addresses, and who has ordered.
+func (c *crowd) known(latest addressBook, ordered map[int64]bool, where shopAtlas) []Person {
+	people := c.people
 	for i := range people {
 		p := &people[i]
-		// The main customer's latest address speaks; without one, the latest of the others.
-		list := byCustomer[p.Main().ID]
-		for _, c := range p.Customers {
-			if len(list) == 0 {
-				list = byCustomer[c.ID]
+		for _, r := range p.Customers {
+			if ordered[r.ID] {
+				p.Ordered, p.Buyers = true, append(p.Buyers, r.ID)
 			}
 		}
-		if len(list) > 0 {
-			a := list[len(list)-1]
-			p.Address = &a
+		// The main customer's latest address speaks; without one, the latest of the others.
+		a := latest[p.Main().ID]
+		for _, c := range p.Customers {
+			if a == nil {
+				a = latest[c.ID]
+			}
+		}
+		if a != nil {
+			p.Address = a
 			p.Country, p.State = where.Countries[a.Country], where.Provinces[a.State]
 			p.Company = a.Company
 		}
@@ -591,20 +607,25 @@ func gather(customers []psapi.Customer, addresses []psapi.Address, ordered map[i
 	return people
 }
 
-// readAll reads a resource page by page. What nobody can read is reported as failed, never taken as missing.
+// readAll reads a resource as a whole.
 func readAll[T any](ctx context.Context, w *work, read func(context.Context, psapi.Query) (psapi.Page[T], error), q psapi.Query) ([]T, error) {
 	var all []T
+	err := eachRow(ctx, w, read, q, func(row T) { all = append(all, row) })
+	return all, err
+}
+
+// eachRow reads a resource page by page. What nobody can read is reported as failed, never taken as missing.
+func eachRow[T any](ctx context.Context, w *work, read func(context.Context, psapi.Query) (psapi.Page[T], error), q psapi.Query, do func(T)) error {
 	for {
 		page, err := read(ctx, q)
 		if err != nil {
-			return nil, ctxErr(ctx, err)
+			return ctxErr(ctx, err)
 		}
-		all = append(all, page.Items...)
-		if err := w.reportBad(ctx, page.Bad); err != nil {
-			return nil, err
+		for _, row := range page.Items {
+			do(row)
 		}
-		if !page.More {
-			return all, nil
+		if err := w.reportBad(ctx, page.Bad); err != nil || !page.More {
+			return err
 		}
 		q.After = page.Last
 	}

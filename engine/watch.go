@@ -488,20 +488,22 @@ func (w *work) peopleOf(ctx context.Context, customers []psapi.Customer, ordered
 	if err != nil {
 		return nil, err
 	}
-	var addresses []psapi.Address
+	latest := addressBook{}
 	for list := range chunks(customers, perList) {
 		ids := make([]int64, len(list))
 		for i, c := range list {
 			ids[i] = c.ID
 		}
 		q := psapi.Query{Where: []psapi.Filter{{Field: "id_customer", Op: psapi.OneOf, Values: texts(ids)}}}
-		rows, err := readAll(ctx, w, w.shop.Addresses, q)
-		if err != nil {
+		if err := eachRow(ctx, w, w.shop.Addresses, q, latest.add); err != nil {
 			return nil, err
 		}
-		addresses = append(addresses, rows...)
 	}
-	return gather(customers, addresses, ordered, shop), nil
+	var all crowd
+	for _, r := range customers {
+		all.add(r)
+	}
+	return all.known(latest, ordered, shop), nil
 }
 
 // carryProducts carries new products by the export's rule, or edits of linked ones.
@@ -588,12 +590,8 @@ func (w *work) haveOrdered(ctx context.Context, customers []int64) (map[int64]bo
 	ordered := map[int64]bool{}
 	for list := range chunks(distinct(customers), perList) {
 		q := psapi.Query{Where: []psapi.Filter{{Field: "id_customer", Op: psapi.OneOf, Values: texts(list)}}, Fields: []string{"id_customer"}, Limit: newRowsLimit}
-		orders, err := readAll(ctx, w, w.shop.Orders, q)
-		if err != nil {
+		if err := eachRow(ctx, w, w.shop.Orders, q, func(o psapi.Order) { ordered[o.Customer] = true }); err != nil {
 			return nil, err
-		}
-		for _, o := range orders {
-			ordered[o.Customer] = true
 		}
 	}
 	return ordered, nil
