@@ -289,7 +289,7 @@ func (v *verification) people(ctx context.Context, module, emailField string) er
 				Text: fmt.Sprintf("%s was %s %s in the CRM, which is no longer there (deleted, merged, or hidden from the CRM user)", l.Key, module, l.CRMID),
 			}
 			if len(same) == 0 {
-				d.Text += "; the customer's next login or order finds or makes the right record by the e-mail address"
+				d.Text += "; the customer's next order finds or makes the right record by the e-mail address"
 			}
 			if err := v.relinked(ctx, d, l, same, "e-mail address"); err != nil {
 				return err

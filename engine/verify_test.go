@@ -233,7 +233,7 @@ func TestVerifyFindsEachDifferenceAndRepairsWhatIsSafe(t *testing.T) {
 			spoil: func(t *testing.T, w *world) {
 				w.crm.Delete(w.link(t, store.Customer, 1, "Contacts").CRMID)
 			},
-			finds: []string{"customer 1 link"}, says: "next login or order", remains: []string{"customer 1 link"},
+			finds: []string{"customer 1 link"}, says: "next order", remains: []string{"customer 1 link"},
 		},
 		{
 			name: "one e-mail on two Contacts",

@@ -221,7 +221,7 @@ func (w *work) waiting(ctx context.Context) (held []store.Outcome, fingerprint s
 	if w.fingerprint != "" && !changed && w.opts.Now().Sub(w.lookedAgain) < lookAgainAfter {
 		return nil, fingerprint, nil
 	}
-	held, err = w.store.Outcomes(ctx, store.Filter{States: []store.State{store.Held}})
+	held, err = w.store.Outcomes(ctx, store.Filter{States: []store.State{store.Held}, Brief: true})
 	if err != nil {
 		return nil, "", err
 	}
@@ -625,6 +625,7 @@ func (w *work) reportGone(ctx context.Context, outcomes []store.Outcome, exists 
 
 // Retry tries held and failed records again, all or those that the filter names.
 func (e *Engine) Retry(ctx context.Context, f store.Filter) (Summary, error) {
+	f.Brief = true
 	outcomes, err := e.Records(ctx, f)
 	if err != nil || len(outcomes) == 0 {
 		return Summary{State: string(store.Finished)}, err

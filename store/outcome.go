@@ -28,7 +28,11 @@ func (s *Store) Outcomes(ctx context.Context, f Filter) ([]Outcome, error) {
 	if f.Text != "" {
 		w.and("instr(fold(label || char(10) || detail), ?) > 0", strings.ToLower(f.Text))
 	}
-	return read(ctx, s, scanOutcome, selectOutcome+w.String()+" ORDER BY entity, shop_id"+w.page(f.Limit, f.Offset), w.args...)
+	query := selectOutcome
+	if f.Brief {
+		query = strings.Replace(query, "sent, answer", "'', ''", 1)
+	}
+	return read(ctx, s, scanOutcome, query+w.String()+" ORDER BY entity, shop_id"+w.page(f.Limit, f.Offset), w.args...)
 }
 
 // common adds what narrows outcomes and log entries alike.

@@ -48,6 +48,8 @@ func TestHeldAndFailedRecordsCanBeListed(t *testing.T) {
 		put[i].Since, put[i].At = at, at
 	}
 	check(t, s.Complete(ctx, store.Completion{Outcomes: put}))
+	brief := put[0]
+	brief.Sent, brief.Answer = "", ""
 	for name, c := range map[string]struct {
 		filter store.Filter
 		want   []store.Outcome
@@ -66,6 +68,7 @@ func TestHeldAndFailedRecordsCanBeListed(t *testing.T) {
 		"from the third":   {store.Filter{Offset: 2}, put[2:]},
 		"all at once":      {store.Filter{Entity: store.Order, States: []store.State{store.Failed}, Run: 2, Text: "813", Limit: 1}, put[3:4]},
 		"none":             {store.Filter{Text: "no such text"}, nil},
+		"in brief":         {store.Filter{ShopID: 1, Brief: true}, []store.Outcome{brief}},
 	} {
 		t.Run(name, func(t *testing.T) { same(t, must[[]store.Outcome](t)(s.Outcomes(ctx, c.filter)), c.want) })
 	}

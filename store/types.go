@@ -187,4 +187,5 @@ type Filter struct {
 	Level  string // log: this level and worse
 	Limit  int
 	Offset int
+	Brief  bool // outcomes: without what was sent and answered, for many at once
 }
