@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -87,7 +89,15 @@ func (p *Program) configCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return typed(e.Save(ctx, values))
+				if err := e.Save(ctx, values); err != nil {
+					return typed(err)
+				}
+				for _, name := range slices.Sorted(maps.Keys(values)) {
+					if s, _ := engine.FindSetting(name); p.settled(s.Env) != "" {
+						p.note("%s is saved, but %s in the environment wins over it.", name, s.Env)
+					}
+				}
+				return nil
 			})
 		},
 	}

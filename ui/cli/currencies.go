@@ -16,13 +16,13 @@ import (
 
 // currencyLine is a row of `currencies list --json`: a CRM currency, a shop currency, or both.
 type currencyLine struct {
-	CRM   *crmCurrency  `json:"crm"`
-	Shop  *shopCurrency `json:"shop"`
-	State string        `json:"state"`
-	By    string        `json:"by,omitempty"`
+	CRM   *crmSide  `json:"crm"`
+	Shop  *shopSide `json:"shop"`
+	State string    `json:"state"`
+	By    string    `json:"by,omitempty"`
 }
 
-type crmCurrency struct {
+type crmSide struct {
 	ID     string `json:"id"`
 	Name   string `json:"name"`
 	Code   string `json:"code"`
@@ -30,7 +30,7 @@ type crmCurrency struct {
 	Base   bool   `json:"base"`
 }
 
-type shopCurrency struct {
+type shopSide struct {
 	ID      int64  `json:"id"`
 	Name    string `json:"name"`
 	Code    string `json:"code"`
@@ -65,11 +65,7 @@ func (p *Program) currenciesCommand() *cobra.Command {
 		Example: "  cartiger currencies link USD USD\n  cartiger currencies link 21x3 2",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.with(cmd.Context(), func(ctx context.Context, e *engine.Engine) error {
-				t, err := e.Currencies(ctx)
-				if err != nil {
-					return err
-				}
-				crmID, err := crmCurrencyID(t, args[0])
+				t, crmID, err := crmCurrency(ctx, e, args[0])
 				if err != nil {
 					return err
 				}
@@ -86,11 +82,7 @@ func (p *Program) currenciesCommand() *cobra.Command {
 		Example: "  cartiger currencies unlink USD",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.with(cmd.Context(), func(ctx context.Context, e *engine.Engine) error {
-				t, err := e.Currencies(ctx)
-				if err != nil {
-					return err
-				}
-				crmID, err := crmCurrencyID(t, args[0])
+				_, crmID, err := crmCurrency(ctx, e, args[0])
 				if err != nil {
 					return err
 				}
@@ -102,15 +94,20 @@ func (p *Program) currenciesCommand() *cobra.Command {
 	return c
 }
 
-// crmCurrencyID finds a CRM currency by id or code; a code that two have needs the id.
-func crmCurrencyID(t engine.CurrencyTable, name string) (string, error) {
+// crmCurrency finds a CRM currency in the table by id or code; a code that two have needs the id.
+func crmCurrency(ctx context.Context, e *engine.Engine, name string) (engine.CurrencyTable, string, error) {
+	t, err := e.Currencies(ctx)
+	if err != nil {
+		return t, "", err
+	}
 	var ids []string
 	for _, r := range t.Rows {
 		if r.CRMID != "" && (r.CRMID == name || strings.EqualFold(r.CRMCode, name)) && !slices.Contains(ids, r.CRMID) {
 			ids = append(ids, r.CRMID)
 		}
 	}
-	return theOne(ids, "CRM currency", name)
+	id, err := theOne(ids, "CRM currency", name)
+	return t, id, err
 }
 
 func shopCurrencyID(t engine.CurrencyTable, name string) (int64, error) {
@@ -149,11 +146,11 @@ func (p *Program) listCurrencies(ctx context.Context, e *engine.Engine) error {
 		lines[i] = currencyLine{State: r.State, By: r.By}
 		left, right := "(none)", "(none)"
 		if r.CRMID != "" {
-			lines[i].CRM = &crmCurrency{r.CRMID, r.CRMName, r.CRMCode, r.CRMActive, r.CRMBase}
+			lines[i].CRM = &crmSide{r.CRMID, r.CRMName, r.CRMCode, r.CRMActive, r.CRMBase}
 			left = r.CRMName + " - " + r.CRMCode
 		}
 		if r.ShopID != 0 {
-			lines[i].Shop = &shopCurrency{r.ShopID, r.ShopName, r.ShopCode, r.ShopActive, r.ShopDefault, r.Rate}
+			lines[i].Shop = &shopSide{r.ShopID, r.ShopName, r.ShopCode, r.ShopActive, r.ShopDefault, r.Rate}
 			right = r.ShopName + " - " + r.ShopCode
 		}
 		rows[i] = []string{r.CRMID, left, "=>", right, r.Rate, r.State, r.By}

@@ -62,6 +62,15 @@ func TestOutcomesGoToStdoutAndMessagesToStderr(t *testing.T) {
 	}
 }
 
+// A state file that is gone takes the end of the run with it.
+func TestARunWhoseEndCouldNotBeWrittenIsBroken(t *testing.T) {
+	for _, s := range summarise(store.Run{State: store.Running, Started: time.Now()}, nil) {
+		if s.State != "broken" || s.Seconds < 0 || s.Seconds > 60 {
+			t.Errorf("%+v", s)
+		}
+	}
+}
+
 // Where the line of progress cannot be overwritten, a run that prints a line per record has none: a watch would fill
 // the journal with it.
 func TestALinePerRecordNeedsNoLineOfProgress(t *testing.T) {

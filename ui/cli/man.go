@@ -34,6 +34,7 @@ func writeManual(w io.Writer, root *cobra.Command) {
 	put(".SH COMMANDS")
 	writeCommands(put, root)
 	put(".SH ENVIRONMENT AND EXIT CODES\n.nf\n%s\n.fi", roff(surroundings))
+	put(".SH FILES\n.TP\n.I $XDG_STATE_HOME/cartiger/state.db\n%s", roff("Settings, keys, links and the list of every record; without the variable below ~/.local/state. Only its owner can read it."))
 }
 
 func writeCommands(put func(string, ...any), parent *cobra.Command) {
@@ -41,15 +42,36 @@ func writeCommands(put func(string, ...any), parent *cobra.Command) {
 		if !c.IsAvailableCommand() || c.Name() == "help" {
 			continue
 		}
-		if c.Runnable() && !c.HasAvailableSubCommands() {
-			put(".SS %s", roff(c.UseLine()))
-			put("%s", roff(nonEmpty(c.Long, c.Short+".")))
-			writeFlags(put, c.NonInheritedFlags())
-			if c.Example != "" {
-				put(".PP\n.nf\n%s\n.fi", roff(c.Example))
-			}
+		if c.HasAvailableSubCommands() {
+			put(".SS %s COMMAND", roff(c.CommandPath()))
+			writeText(put, c.Long)
+			writeCommands(put, c)
+			continue
 		}
-		writeCommands(put, c)
+		put(".SS %s", roff(c.UseLine()))
+		if parent.Name() == "completion" { // whose texts are cobra's, in markdown
+			put("%s.", roff(c.Short))
+			continue
+		}
+		writeText(put, nonEmpty(c.Long, c.Short+"."))
+		writeFlags(put, c.NonInheritedFlags())
+		if c.Example != "" {
+			put(".PP\n.nf\n%s\n.fi", roff(c.Example))
+		}
+	}
+}
+
+// writeText fills paragraphs, but keeps the lines of one that is a table: it has indented lines.
+func writeText(put func(string, ...any), long string) {
+	for i, paragraph := range strings.Split(long, "\n\n") {
+		if i > 0 {
+			put(".PP")
+		}
+		if strings.Contains(paragraph, "\n  ") {
+			put(".nf\n%s\n.fi", roff(paragraph))
+		} else {
+			put("%s", roff(paragraph))
+		}
 	}
 }
 
@@ -65,6 +87,9 @@ func writeFlags(put func(string, ...any), flags *pflag.FlagSet) {
 		}
 		if value != "" {
 			name += " \\fI" + roff(value) + "\\fR"
+		}
+		if kind := f.Value.Type(); f.DefValue != "" && (kind == "string" || kind == "int" && f.DefValue != "0") {
+			usage += " (default " + f.DefValue + ")"
 		}
 		put(".TP\n.B %s\n%s", name, roff(usage))
 	})

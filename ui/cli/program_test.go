@@ -219,7 +219,7 @@ func TestTheManualEscapesWhatManWouldObey(t *testing.T) {
 	root := (&Program{}).root()
 	var page bytes.Buffer
 	writeManual(&page, root)
-	for _, want := range []string{".SS cartiger export products|customers|orders [flags]", `\-\-dry\-run`, ".SH ENVIRONMENT AND EXIT CODES", "CARTIGER_CRM_KEY_FILE"} {
+	for _, want := range []string{".SS cartiger export products|customers|orders [flags]", `\-\-dry\-run`, ".SS cartiger simulate COMMAND", `POST /__fault`, "(default 5.2.1)", "state.db", ".SH ENVIRONMENT AND EXIT CODES", "CARTIGER_CRM_KEY_FILE"} {
 		if !strings.Contains(page.String(), want) {
 			t.Errorf("the page lacks %q", want)
 		}

@@ -86,6 +86,9 @@ func (p *Program) mixed(ctx context.Context, e *engine.Engine, kind string, each
 
 // summarise makes a summary of each entity that a run was about, then one of all together, which has the requests.
 func summarise(run store.Run, counts map[store.Entity]store.Counts) []summaryLine {
+	if run.Ended.IsZero() { // not even its end could be written
+		run.Ended, run.State = time.Now(), store.Broken
+	}
 	line := func(entity store.Entity, c store.Counts) summaryLine {
 		return summaryLine{
 			Type: "summary", Entity: entity, Total: c.Sum(), Created: c.Created, Updated: c.Updated, Unchanged: c.Unchanged, Held: c.Held, Failed: c.Failed,
