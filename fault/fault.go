@@ -6,6 +6,7 @@ package fault
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -105,6 +106,9 @@ func ParseRule(text string) (Rule, error) {
 			r.To = value
 		default:
 			err = fmt.Errorf("unknown option; known are op, type, nth, times, p, seed, delay, retry-after, to")
+		}
+		if err == nil && value != "" && (r.Nth < 0 || r.Times < 0 || r.P < 0 || r.P > 1 || r.Delay < 0 || r.RetryAfter < -1) {
+			err = errors.New("must not be negative, and p at most 1")
 		}
 		if err != nil {
 			return Rule{}, fmt.Errorf("fault %q: option %q: %w", name, option, err)

@@ -36,7 +36,10 @@ func serve(handler http.Handler, listen string, selfSigned bool) (*server, error
 	}
 	listener, err := net.Listen("tcp", listen)
 	if err != nil {
-		return nil, err
+		return nil, &problem.Error{
+			Kind: problem.Conflict, Where: "--listen", Field: "listen", Message: "nothing can be served on " + listen + ": " + err.Error(),
+			Cure: "Use another port, or 127.0.0.1:0 for a free one.", Cause: err,
+		}
 	}
 	s := &server{
 		url: "http://" + listener.Addr().String(), done: make(chan error, 1),

@@ -126,9 +126,10 @@ func dataFolder(path string) (fs.FS, error) {
 	if path == "" {
 		return nil, nil
 	}
-	info, err := os.Stat(path)
-	if err != nil || !info.IsDir() {
-		return nil, misuse{&problem.Error{Kind: problem.Invalid, Where: "--data", Field: "data", Message: path + " is no folder", Cure: "Name a folder with RESOURCE.xml or RESOURCE.xml.gz files.", Cause: err}}
+	plain, err := fs.Glob(os.DirFS(path), "*.xml")
+	packed, _ := fs.Glob(os.DirFS(path), "*.xml.gz") // the pattern is right, and so the error is nil
+	if len(plain)+len(packed) == 0 {
+		return nil, misuse{&problem.Error{Kind: problem.Invalid, Where: "--data", Field: "data", Message: path + " is no folder with data", Cure: "Name a folder with RESOURCE.xml or RESOURCE.xml.gz files.", Cause: err}}
 	}
 	return os.DirFS(path), nil
 }
