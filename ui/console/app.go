@@ -195,6 +195,8 @@ func (a *app) screenKey(msg tea.KeyMsg) tea.Cmd {
 	case noAction:
 		if text := elsewhere(msg); text != "" {
 			a.say(plain, text)
+		} else if msg.Type == tea.KeyRunes {
+			a.say(plain, "Nothing is on the key "+string(msg.Runes)+": ? lists them all.")
 		}
 		return nil
 	case up:

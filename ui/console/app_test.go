@@ -66,6 +66,7 @@ func TestKeysTypedFastArriveAsOneMessageAndAllCount(t *testing.T) {
 
 func TestAKeyThatCannotActSaysWhy(t *testing.T) {
 	sit(t, newFake(), 80, 24, func(p *person) {
+		p.press("z").see("Nothing is on the key z: ? lists them all.")
 		p.press("l").see("On 3 Configuration, l does this: link currencies")
 		p.press("s").see("On 2 Connection and 3 Configuration, s does this: save")
 		p.press("3", "s").see("Nothing is unsaved.").press("x").see("x unlinks the currency")

@@ -105,10 +105,7 @@ func (c *connection) act(a *app, act action) (tea.Cmd, string) {
 		if !ok || f.Default == "" {
 			return nil, "x takes the default of a mandatory field away; this line has none."
 		}
-		a.draft.put(change{
-			row: id, on: onConnection, label: f.Module + " " + f.Label, from: shownDefault(f), to: "no default",
-			apply: func(ctx context.Context, e Engine) error { return e.UnsetDefault(ctx, f.Module, f.Field) },
-		})
+		a.draft.put(noDefault(f))
 	case refresh:
 		c.stale = true
 		if cmd := c.show(a); cmd != nil || c.loading {
@@ -124,22 +121,7 @@ func (c *connection) pane(a *app) []row {
 		return a.settingPane(name)
 	}
 	if f, ok := c.field(); ok {
-		rows := []row{
-			heading(f.Module + " " + f.Label),
-			{},
-			prose(plain, "The CRM refuses a record of "+f.Module+" in which "+f.Field+" is empty. The default is used whenever the shop has no value for it."),
-			{},
-		}
-		if f.Source != "" {
-			rows = append(rows, prose(plain, "Filled "+f.Source+"."))
-		}
-		if f.Needed {
-			rows = append(rows, prose(bad, "! Nothing fills it for certain: without a default such records are held."))
-		}
-		if len(f.RefersTo) > 0 {
-			rows = append(rows, prose(plain, "A record of "+strings.Join(f.RefersTo, " or ")+"."))
-		}
-		return append(rows, row{}, prose(plain, "Default: "+orNone(shownDefault(f))))
+		return c.fieldPane(a, f)
 	}
 	rows := []row{heading("Validate and test"), {}}
 	for i, s := range c.steps {

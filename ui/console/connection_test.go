@@ -132,6 +132,13 @@ func TestAMandatoryFieldSaysWhatBecomesOfARecordWithoutIt(t *testing.T) {
 	})
 }
 
+func TestThePaneTellsAllAboutAMandatoryField(t *testing.T) {
+	sit(t, newFake(), 120, 40, func(p *person) {
+		p.press("2").to("Vendor Name").see("a record of Vendors", "without a default such records are").press("m").to("Status").see("filled      from the order", "one of      Created, Approved,", "default     (none)")
+		p.press("enter", "G", "enter").see("Unsaved: (none) -> Cancelled")
+	})
+}
+
 func TestAnotherModuleIsSeenInASmallWindow(t *testing.T) {
 	sit(t, newFake(), 60, 16, func(p *person) {
 		p.press("2", "m").see("module < SalesOrder >", "> Subject")
@@ -164,7 +171,8 @@ func TestADefaultIsTakenAway(t *testing.T) {
 	sit(t, newFake(), 80, 24, func(p *person) {
 		p.press("2").to("Vendor Name").press("x").see("this line has none")
 		p.press("m").to("Billing Address").press("x").seeLine("bill_street", "no default *").press("s", "y").wait(time.Second)
-		p.did("no default SalesOrder.bill_street")
+		p.did("no default SalesOrder.bill_street").to("Shipping Address").press("enter", "ctrl+u", "enter").seeLine("ship_street", "no default *").press("enter").see("[__").press("esc")
+		p.press("s", "y").wait(time.Second).did("no default SalesOrder.ship_street")
 	})
 }
 

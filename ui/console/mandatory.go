@@ -181,6 +181,33 @@ func fieldHint(f engine.MandatoryField) note {
 	return hintOf(plain, "Filled "+f.Source+"; a default is used when that has no value.")
 }
 
+// fieldPane is all about a mandatory field.
+func (c *connection) fieldPane(a *app, f engine.MandatoryField) []row {
+	rows := []row{
+		heading(f.Module + " " + f.Label),
+		{},
+		prose(plain, "The CRM refuses a record of "+f.Module+" in which "+f.Field+" is empty. The default is used whenever the shop has no value for it."),
+		{},
+	}
+	rows = append(rows, facts("filled", f.Source, "default", orNone(shownDefault(f)), "a record of", strings.Join(f.RefersTo, " or "), "one of", strings.Join(f.Values, ", "))...)
+	ch, changed := a.draft.of(fieldRow(f))
+	switch {
+	case changed:
+		rows = append(rows, row{}, prose(warn, "Unsaved: "+ch.from+" -> "+ch.to))
+	case f.Needed:
+		rows = append(rows, row{}, prose(bad, "! Nothing fills it for certain: without a default such records are held."))
+	}
+	return rows
+}
+
+// noDefault takes the default of a field away.
+func noDefault(f engine.MandatoryField) change {
+	return change{
+		row: fieldRow(f), on: onConnection, label: f.Module + " " + f.Label, from: shownDefault(f), to: "no default",
+		apply: func(ctx context.Context, e Engine) error { return e.UnsetDefault(ctx, f.Module, f.Field) },
+	}
+}
+
 // ownerModules hold those that can own a record.
 var ownerModules = []string{"Users", "Groups"}
 
@@ -208,8 +235,12 @@ func (c *connection) edit(a *app, f engine.MandatoryField) {
 		if label != "" {
 			to = label
 		}
-		if value == f.Default {
+		switch value {
+		case f.Default:
 			a.draft.drop(id)
+			return nil
+		case "":
+			a.draft.put(noDefault(f))
 			return nil
 		}
 		a.draft.put(change{
