@@ -71,12 +71,12 @@ The first time, the currencies are linked automatically.`,
 	}
 	for _, q := range questions {
 		if q.flag != "" {
-			given[q.setting] = c.Flags().String(q.flag, "", q.prompt)
+			given[q.setting] = c.Flags().String(q.flag, "", strings.NewReplacer("URL", "`URL`", "name", "`NAME`").Replace(q.prompt))
 		}
 	}
 	given[engine.CRMCA] = c.Flags().String("crm-ca-file", "", "`FILE` with the certificate authority of the CRM's certificate")
 	given[engine.ShopCA] = c.Flags().String("shop-ca-file", "", "`FILE` with the certificate authority of the shop's certificate")
-	given[engine.ShopPlainKey] = c.Flags().String("shop-key-in-url", "", "`on`: send the key in the URL over plain HTTP where the web server drops the Authorization header")
+	given[engine.ShopPlainKey] = c.Flags().String("shop-key-in-url", "", "`on|off`: send the key in the URL over plain HTTP where the web server drops the Authorization header")
 	c.Flags().BoolVar(&noInput, "no-input", false, "ask nothing: say what is missing")
 	return c
 }

@@ -46,7 +46,7 @@ func (p *Program) defaultsCommand() *cobra.Command {
 	set := &cobra.Command{
 		Use: "set MODULE.FIELD [VALUE]", Short: "Set the default of a field", ValidArgsFunction: p.suggest(completeFields),
 		Long: "Set the default of a field: text, a date 2026-12-31, a number, 0 or 1, a value of the list, or a record. A record is given by its id, or found by name with --search.",
-		Example: `  cartiger defaults set Leads.city Paris
+		Example: `  cartiger defaults set SalesOrder.bill_street 'no street'
   cartiger defaults set Invoice.account_id 3x14
   cartiger defaults set Invoice.account_id --search 'Acme'`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -73,7 +73,7 @@ func (p *Program) defaultsCommand() *cobra.Command {
 	set.Flags().StringVar(&search, "search", "", "of a record: the one with `TEXT` in its name")
 	unset := &cobra.Command{
 		Use: "unset MODULE.FIELD", Short: "Take the default of a field away", ValidArgsFunction: p.suggest(completeFields),
-		Example: "  cartiger defaults unset Leads.city",
+		Example: "  cartiger defaults unset SalesOrder.bill_street",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			module, field, err := splitField(args[0])
 			if err != nil {
@@ -91,7 +91,7 @@ func (p *Program) defaultsCommand() *cobra.Command {
 func splitField(name string) (module, field string, err error) {
 	module, field, ok := strings.Cut(name, ".")
 	if !ok || module == "" || field == "" {
-		return "", "", misuse{&problem.Error{Kind: problem.Invalid, Where: "defaults", Field: name, Message: name + " is not MODULE.FIELD", Cure: "Write it as Leads.city; `cartiger defaults list` shows them."}}
+		return "", "", misuse{&problem.Error{Kind: problem.Invalid, Where: "defaults", Field: name, Message: name + " is not MODULE.FIELD", Cure: "Write it as SalesOrder.bill_street; `cartiger defaults list` shows them."}}
 	}
 	return module, field, nil
 }

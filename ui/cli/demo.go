@@ -39,7 +39,7 @@ customers and orders, compares every total with the shop's to the cent, and prin
 		},
 	}
 	c.Flags().StringVar(&version, "crm-version", "5.2.1", "vtiger `VERSION`: "+strings.Join(vtigerwstest.Versions(), ", "))
-	c.Flags().DurationVar(&latency, "latency", 0, "how long every answer of both servers takes")
+	c.Flags().DurationVar(&latency, "latency", 0, "`DURATION` that every answer of both servers takes, such as 20ms")
 	c.Flags().BoolVar(&p.plain, "plain", false, plainUsage)
 	return c
 }

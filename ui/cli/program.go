@@ -107,6 +107,7 @@ const surroundings = `Environment:
   CARTIGER_SHOP_URL, CARTIGER_SHOP_KEY, CARTIGER_CRM_URL, CARTIGER_CRM_USER, CARTIGER_CRM_KEY
                       the connection; a key is also read from the file named by CARTIGER_SHOP_KEY_FILE,
                       CARTIGER_CRM_KEY_FILE, or from $CREDENTIALS_DIRECTORY/shop-key, crm-key (systemd)
+                      (every setting has such a variable: config list --json names them)
   CARTIGER_STATE      the state file, as --state
   CARTIGER_LOG        debug, info, warn or error, as --log
 

@@ -30,7 +30,7 @@ func (s *simulation) flags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&s.listen, "listen", "127.0.0.1:0", "loopback `ADDRESS` with port; port 0 picks a free one")
 	f.StringVar(&s.path, "path", "", "`FOLDER` that it lives in, such as /shop")
-	f.DurationVar(&s.latency, "latency", 0, "how long every answer takes")
+	f.DurationVar(&s.latency, "latency", 0, "`DURATION` that every answer takes, such as 20ms")
 	f.StringArrayVar(&s.rules, "fault", nil, "fault `RULE`, such as lost:op=create,nth=2 (repeatable)")
 	f.BoolVar(&s.tls, "tls", false, "serve HTTPS with a self-signed certificate")
 }

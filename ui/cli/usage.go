@@ -33,6 +33,9 @@ func checkUsage(root *cobra.Command) {
 		c.Flags().VisitAll(func(f *pflag.Flag) {
 			if kind := f.Value.Type(); kind == "int" || kind == "duration" {
 				f.Value = unsigned{f.Value}
+				if f.DefValue == "0s" {
+					f.DefValue = "0" // help keeps silent about it
+				}
 			}
 		})
 		checkCompletion(c)

@@ -39,7 +39,7 @@ The first start begins where the first export began, without one now, unless --c
 	}
 	f := c.Flags()
 	f.BoolVar(&o.Once, "once", false, "one look at the shop")
-	f.DurationVar(&o.Interval, "interval", 0, "pause between two looks (default: the setting watch.interval)")
+	f.DurationVar(&o.Interval, "interval", 0, "pause of this `DURATION` between two looks (default: the setting watch.interval)")
 	f.StringVar(&from, "catch-up-from", "", "carry what has happened since `DATE` first")
 	return c
 }
