@@ -40,6 +40,7 @@ const (
 	codeHTTP      = "http"      // any other HTTP status
 	codeEmpty     = "empty"     // 200 without a body
 	codeHTML      = "html"      // 200 with a web page
+	codeNoSession = "session"   // PHP printed before vtiger could start its session
 	codeNotJSON   = "not-json"  // 200 with something else
 	codeShape     = "shape"     // JSON that is not what the operation answers
 	codePaging    = "paging"    // a page that does not go on

@@ -36,6 +36,16 @@ func answerWith(status int, body string, headers ...string) http.HandlerFunc {
 	}
 }
 
+// A CRM whose PHP prints so much that no session starts fails without an error: the cure is php.ini, not the URL.
+func TestWarningsThatKeepTheSessionFromStartingHaveTheirOwnCure(t *testing.T) {
+	noise := strings.Repeat("<br />\n<b>Deprecated</b>:  Non-static method HTTP_Session::start() should not be called statically in <b>Session.php</b><br />\n", 50)
+	_, _, err := open(call{op: "getchallenge"}, answer{body: []byte(noise + `{"success":false,"error":null}`)})
+	p := trouble(t, err, problem.Unavailable)
+	if p.Code != codeNoSession || !strings.Contains(p.Message, "Deprecated") || !strings.Contains(p.Cure, "display_errors") {
+		t.Errorf("%+v", p)
+	}
+}
+
 // What happened to a write decides whether it may be sent again: everything that can stand before or behind the moment
 // of storing is unknown, everything that certainly stands before it had no effect.
 func TestTheOutcomeOfAWriteIsUnknownUnlessItCertainlyDidNotRun(t *testing.T) {

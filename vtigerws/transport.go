@@ -311,6 +311,10 @@ func said(body []byte) string {
 	return ""
 }
 
+// failsWithoutError is all that vtiger says when PHP has printed more than its output buffer holds before the session
+// could start (wire/vtiger.md 1).
+var failsWithoutError = []byte(`{"success":false,"error":null}`)
+
 // open takes the result out of a body that should hold an envelope.
 func open(q call, a answer) (json.RawMessage, string, error) {
 	e, noise, err := dig(a.body)
@@ -332,6 +336,9 @@ func open(q call, a answer) (json.RawMessage, string, error) {
 	case len(a.body) == 0:
 		p.Code, p.Message = codeEmpty, q.name()+": empty answer"
 		p.Cure = "Look at the PHP error log of the CRM."
+	case bytes.Contains(a.body, failsWithoutError):
+		p.Code, p.Message = codeNoSession, q.name()+": the CRM starts no session, because its PHP prints warnings first"+said(a.body)
+		p.Cure = "Set display_errors = Off in the CRM's php.ini."
 	case bytes.IndexByte(a.body[:min(len(a.body), 4096)], '<') >= 0:
 		p.Code, p.Message = codeHTML, q.name()+": a web page instead of JSON"+said(a.body)
 		p.Cure = "If this is not the CRM's error page, correct the URL: it must be the folder that holds webservice.php."
