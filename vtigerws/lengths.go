@@ -1,5 +1,7 @@
 package vtigerws
 
+import "strings"
+
 // lengths is how many characters the CRM keeps of a text field on 5.1 to 5.4; it cuts the rest without a word
 // (wire/vtiger.md 5). describe does not tell them. A field that is not named here is not cut.
 var lengths = map[string]map[string]int{
@@ -58,6 +60,9 @@ func Fit(module, field, value string, d Dialect) (fitted string, cut bool) {
 	}
 	if runes := []rune(fitted); limit > 0 && len(runes) > limit {
 		fitted = string(runes[:limit])
+	}
+	if fitted != value {
+		fitted = strings.TrimSpace(fitted) // what stood before a dropped emoji or at the cut
 	}
 	return fitted, fitted != value
 }

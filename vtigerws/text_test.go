@@ -81,6 +81,9 @@ func TestAFittedValueStaysWhatItIs(t *testing.T) {
 	if name, cut := Fit("Products", "productname", strings.Repeat("x", 60), v640); cut || len(name) != 60 {
 		t.Error("6.x keeps 100 characters of a product's name")
 	}
+	if name, cut := Fit("Leads", "firstname", "Ada 🎉", v521); !cut || name != "Ada" {
+		t.Errorf("the blank before a dropped emoji stays: %q", name)
+	}
 	if text, cut := Fit("Leads", "description", strings.Repeat("x", 6000), v521); cut || len(text) != 6000 {
 		t.Error("a text is not cut")
 	}
