@@ -44,6 +44,9 @@ func page[T any](ctx context.Context, c *Client, k kind[T], q Query) (Page[T], e
 		return Page[T]{}, err
 	}
 	found, err := c.read(ctx, k.shape, q)
+	if err == nil {
+		err = c.nameNameless(ctx, k.shape, found.rows)
+	}
 	if err != nil {
 		return Page[T]{}, plain(err)
 	}
@@ -58,6 +61,30 @@ func page[T any](ctx context.Context, c *Client, k kind[T], q Query) (Page[T], e
 		out.Items = append(out.Items, item)
 	}
 	return out, nil
+}
+
+// nameNameless gives the objects that have no name in the shop's default language, as one imported in another, the texts
+// of the first language that has some.
+func (c *Client) nameNameless(ctx context.Context, s shape, rows []row) error {
+	var ids []int64
+	for _, r := range rows {
+		if name, asked := r.fields["name"]; asked && name == "" && s.translated {
+			ids = append(ids, r.id)
+		}
+	}
+	s.translated = false // all languages come
+	display, inRow := []string{"id", "name"}, 0
+	for list := range slices.Chunk(ids, maxIDs) {
+		found, err := c.byIDs(ctx, s, Query{}, display, list, false, &inRow)
+		if err != nil {
+			return err
+		}
+		for _, named := range found.rows {
+			i := slices.IndexFunc(rows, func(r row) bool { return r.id == named.id })
+			rows[i].fields["name"] = named.fields["name"]
+		}
+	}
+	return nil
 }
 
 // read fills a page. By id it goes on until the page is as long as asked, in several requests where the shop cannot

@@ -570,6 +570,21 @@ func TestAHalfOfAListIsNotBelievedToBeGone(t *testing.T) {
 	}
 }
 
+// A product that was imported in another language has no name in the shop's default language.
+func TestANameInAnotherLanguageIsBetterThanNone(t *testing.T) {
+	b := open(t, psapitest.Options{HideErrors: true})
+	b.Set("products", 20, "name", "")
+	b.Set("products", 20, "name[2]", "Lampe")
+	b.Set("products", 21, "name", "")
+	page, err := b.client.Products(t.Context(), psapi.Query{IDs: []int64{20, 21, 22}})
+	if err != nil || len(page.Items) != 3 {
+		t.Fatalf("%d products, %v", len(page.Items), err)
+	}
+	if page.Items[0].Name != "Lampe" || page.Items[1].Name != "" || page.Items[2].Name == "" {
+		t.Errorf("names %q, %q, %q", page.Items[0].Name, page.Items[1].Name, page.Items[2].Name)
+	}
+}
+
 func TestTheNewestIDIsTheMarkToStartFrom(t *testing.T) {
 	b := open(t, psapitest.Options{HideErrors: true})
 	b.spoil(t, "sql-empty:op=orders,times=1")

@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -187,7 +188,7 @@ func (s *Shop) record(t *table, r *row) map[string]string {
 }
 
 // Set changes one stored value behind the shop's back: no date is touched. A translated field changes in all
-// languages. It panics when the object or the field does not exist: that is a mistake in the test.
+// languages, in one of them as "name[2]". It panics when the object or the field does not exist: that is a mistake in the test.
 func (s *Shop) Set(resource string, id int64, name, value string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -233,12 +234,22 @@ func (s *Shop) set(t *table, id int64, values map[string]string) *row {
 // assign writes values into a row that is in no table yet.
 func (s *Shop) assign(t *table, r *row, values map[string]string) {
 	for name, value := range values {
+		name, language, one := strings.Cut(strings.TrimSuffix(name, "]"), "[")
 		f, ok := t.field(name)
-		if !ok {
+		if !ok || one && !f.i18n {
 			panic(fmt.Sprintf("%s has no field %q", t.resource, name))
 		}
 		if !f.i18n {
 			r.values[f.at] = value
+			continue
+		}
+		if one {
+			r.texts[f.at] = slices.Clone(r.texts[f.at])
+			for i, text := range r.texts[f.at] {
+				if id(text.language) == language {
+					r.texts[f.at][i].value = value
+				}
+			}
 			continue
 		}
 		var texts []translation
