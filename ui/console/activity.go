@@ -94,7 +94,7 @@ func (v *activity) logRows(a *app, w int) []row {
 	return rows
 }
 
-var runColumns = []column{{w: 20}, {w: 16}, {w: 11}, {}, {w: 24, from: paneWidth}}
+var runColumns = []column{{w: 18}, {w: 16}, {w: 11}, {}, {w: 24, from: paneWidth}}
 
 func (v *activity) runRows(a *app, w int) []row {
 	if len(v.runs) == 0 {
@@ -187,6 +187,9 @@ func (v *activity) hint(a *app) note {
 	}
 	if n := a.recordHint(v.grid.cursor); n.text != "" {
 		return n
+	}
+	if r, ok := v.run(); ok {
+		return hintOf(plain, runName(r.Kind)+": "+counted(r.Counts)+", by "+r.Who+".")
 	}
 	return hintOf(faint, "esc goes back.")
 }

@@ -168,7 +168,7 @@ func TestTheActivityViewShowsChangesTroublesAndRuns(t *testing.T) {
 		p.press("3", "a").see("Show  < log >").seeLine("warning", "CRM asks to slow down").seeLine("order 812", "held")
 		p.to("order 812").press("enter").wait(10 * time.Millisecond).see("What was sent").press("esc")
 		p.press("m").see("< held and failed >").seeLine("order 812", "held", "currency CHF is not linked")
-		p.press("m").see("< runs >").seeLine("Customers", "interrupted", "created 12").press("enter").see("12 of 2,303").press("esc")
+		p.press("m").see("< runs >").seeLine("Customers", "interrupted", "created 12").see("The export of customers: created 12, by anna@shop1 (pid 4121).").press("enter").see("12 of 2,303").press("esc")
 		p.press("esc").see("[3 Configuration")
 	})
 }
@@ -298,5 +298,14 @@ func TestWhatWouldBeSentIsAskedWhileThePageIsRead(t *testing.T) {
 	sit(t, f, 80, 24, func(p *person) {
 		p.press("4").to("order 812").press("enter").see("What was sent", "asking shop and CRM ...").wait(10*time.Millisecond).read("not known: vtiger: no connection. Check the URL.", "r retries it.")
 		p.press("esc", "enter", "esc").wait(time.Second).see("[4 Export]").dontSee("not known") // left before the answer
+	})
+}
+
+func TestARunIsNeverFurtherThanItsEnd(t *testing.T) {
+	f := newFake()
+	f.begin(retryKind, me)
+	f.runs[0].Total, f.runs[0].Created, f.runs[0].Unchanged = 40, 6, 38
+	sit(t, f, 80, 24, func(p *person) {
+		p.press("4").seeLine("Retrying", "running", "by anna@shop1 (pid 4121)").see("44 / 44")
 	})
 }

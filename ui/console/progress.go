@@ -16,11 +16,7 @@ func (x *exports) progress(a *app, run store.Run, w int) []row {
 		return []row{{kids: true, line: line{{" " + a.live.watched(run), plain}, {"   " + requests(run), faint}}}}
 	}
 	done := run.Sum()
-	total := "?"
-	if run.Total > 0 {
-		total = number(run.Total)
-	}
-	figures := "  " + number(done) + " / " + total
+	figures := "  " + number(done) + " / " + totalOf(run)
 	bw := min(barWidth, w-6-width(figures))
 	l := line{{" ", plain}}.and(a.th.bar(bw, done, run.Total)...).and(span{figures, strong})
 	bars := row{kids: true, line: l}

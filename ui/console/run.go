@@ -98,11 +98,15 @@ func (e endedEvent) apply(a *app) tea.Cmd {
 }
 
 func unfinishedWords(run store.Run) string {
-	total := "?"
-	if run.Total > 0 {
-		total = number(run.Total)
+	return number(run.Sum()) + " of " + totalOf(run)
+}
+
+// totalOf is how many records a run has to look at; what they bring along may make it more than it set out with.
+func totalOf(run store.Run) string {
+	if run.Total == 0 {
+		return "?"
 	}
-	return number(run.Sum()) + " of " + total
+	return number(max(run.Total, run.Sum()))
 }
 
 func unfinishedSentence(run store.Run) string {
