@@ -2,8 +2,8 @@ package engine
 
 import (
 	"context"
+	"fmt"
 
-	"cartiger/problem"
 	"cartiger/store"
 	"cartiger/vtigerws"
 )
@@ -13,10 +13,11 @@ type companies struct {
 	w      *work
 	known  map[string]string // folded name → id
 	shared string            // id of the Account for orders without one
+	denied string            // why there is none, "" = nobody has needed it
 }
 
 // forget makes the next use look again: people delete, merge and rename Accounts.
-func (c *companies) forget() { c.known, c.shared = map[string]string{}, "" }
+func (c *companies) forget() { c.known, c.shared, c.denied = map[string]string{}, "", "" }
 
 // ensure finds or makes the Accounts that the new Contacts of a group hang on.
 func (c *companies) ensure(ctx context.Context, group []Person, matches []PersonMatch, carry carrier) (map[string]string, error) {
@@ -93,8 +94,13 @@ func (c *companies) make(ctx context.Context, names []string, companies map[stri
 	return nil
 }
 
-// makeShared finds or creates the one Account for orders without another (rules.md 3.2).
-func (c *companies) makeShared(ctx context.Context, name string, carry carrier) error {
+// makeShared finds or creates the one Account for orders without another (rules.md 3.2). Where the CRM refuses it, denied
+// says why: the orders that need it wait.
+func (c *companies) makeShared(ctx context.Context, carry carrier) error {
+	if c.shared != "" || c.denied != "" {
+		return nil
+	}
+	name := c.w.settings.Get(SharedAccount)
 	records, err := c.w.crm.Find(ctx, Accounts, "accountname", []string{name}, "accountname")
 	if err != nil {
 		return err
@@ -111,7 +117,7 @@ func (c *companies) makeShared(ctx context.Context, name string, carry carrier) 
 		return err
 	}
 	if c.shared = made[0].ids["accounts"]; c.shared == "" {
-		return &problem.Error{Kind: problem.Invalid, Where: "vtiger", Field: SharedAccount, Message: "the shared Account " + name + " could not be created", Cure: "Create it in the CRM by hand, or switch Create Account on."}
+		c.denied = fmt.Sprintf("the shared Account %s could not be created: %s. Or create it in the CRM by hand, or switch Create Account on", name, made[0].why)
 	}
 	return nil
 }

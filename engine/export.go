@@ -198,7 +198,7 @@ func listing(planned *[]Planned) carrier {
 	return func(_ context.Context, chains []Chain) ([]carried, error) {
 		made := make([]carried, len(chains))
 		for i, c := range chains {
-			made[i] = carried{ids: pretended(c), state: c.State}
+			made[i] = carried{ids: pretended(c), state: c.State, why: c.Detail}
 			*planned = append(*planned, c.planned()...)
 		}
 		return made, nil

@@ -296,3 +296,40 @@ func TestEveryMandatoryTextHasADefault(t *testing.T) {
 		})
 	}
 }
+
+// Without Create Account every order needs the shared Account: what the CRM demands for it holds orders, and ends no watch.
+func TestOrdersWaitForTheSharedAccount(t *testing.T) {
+	for _, version := range versions {
+		t.Run(version, func(t *testing.T) {
+			w := newWorld(t, psapitest.Options{Data: bareShop()}, vtigerwstest.Options{Version: version})
+			w.save(t, engine.CreateAccount, "off")
+			w.pass(t)
+			w.crm.SetPicklist("Accounts", "industry", []string{"Shop", "Farm"})
+			w.crm.Require("Accounts", "industry", true)
+			lamp := w.act(t, psapitest.Action{Do: "product", Reference: "LAMP", Name: "Lamp"})
+			lines := []psapitest.Line{{Product: lamp.Product}}
+			gone := w.act(t, psapitest.Action{Do: "order", Email: "gone@example.test", LastName: "Gone", State: 1, Lines: lines})
+			w.act(t, psapitest.Action{Do: "delete-customer", Customer: gone.Customer, Physical: true})
+			w.act(t, psapitest.Action{Do: "order", Email: "anna@example.test", LastName: "Lind", State: 1, Lines: lines})
+			w.act(t, psapitest.Action{Do: "register", Email: "else@example.test", FirstName: "Somebody", LastName: "Else"})
+			w.pass(t)
+			waiting := 0
+			list, err := w.Records(t.Context(), store.Filter{Entity: store.Order})
+			for _, o := range list {
+				if o.State == store.Held && strings.Contains(o.Detail, "industry") {
+					waiting++
+				}
+			}
+			if err != nil || waiting != 2 || len(w.crm.Records("Leads")) != 1 {
+				t.Errorf("%d of 2 orders wait, %d Leads: %+v %v", waiting, len(w.crm.Records("Leads")), list, err)
+			}
+			if err := w.SetDefault(t.Context(), "Accounts", "industry", "Farm", ""); err != nil {
+				t.Fatal(err)
+			}
+			w.pass(t)
+			if list, err = w.Records(t.Context(), store.Filter{}); err != nil || len(list) > 0 || len(w.crm.Records("SalesOrder")) != 2 {
+				t.Errorf("still held: %+v %v, %d orders", list, err, len(w.crm.Records("SalesOrder")))
+			}
+		})
+	}
+}

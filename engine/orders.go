@@ -177,8 +177,11 @@ func (w *work) carryGroup(ctx context.Context, whole []ShopOrder, a *atlas, carr
 			} else if err != nil {
 				return err
 			}
-			if why := heldParties[Fold(o.Buyer.Email)]; why != "" && o.Buyer.ID != 0 {
+			switch why := heldParties[Fold(o.Buyer.Email)]; {
+			case why != "" && o.Buyer.ID != 0:
 				t.Held, t.Why = "customer", why
+			case t.Party.account == "" && w.companies.denied != "":
+				t.Held, t.Why = "customer", w.companies.denied
 			}
 		}
 		if shut != "" {
@@ -281,10 +284,8 @@ func (w *work) partyOf(ctx context.Context, o ShopOrder, parties map[string]part
 		}
 	}
 	if who.account == "" {
-		if w.companies.shared == "" {
-			if err := w.companies.makeShared(ctx, w.settings.Get(SharedAccount), carry); err != nil {
-				return who, err
-			}
+		if err := w.companies.makeShared(ctx, carry); err != nil {
+			return who, err
 		}
 		who.account = w.companies.shared
 	}
@@ -609,7 +610,7 @@ func (w *work) orderProducts(ctx context.Context, orders []ShopOrder, a *atlas, 
 			for _, p := range art.Products {
 				switch {
 				case made[i].state == store.Held || made[i].state == store.Failed:
-					held[p.ID] = firstOf(chains[i].Detail, "product "+art.Code+" could not be written")
+					held[p.ID] = firstOf(made[i].why, "product "+art.Code+" could not be written")
 				case len(records[Fold(art.Code)]) > 0:
 					found[p.ID] = DocumentProduct{Product: records[Fold(art.Code)][0].ID()}
 				default:

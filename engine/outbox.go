@@ -41,6 +41,7 @@ const codeAway = "away"
 type carried struct {
 	ids   refs
 	state store.State
+	why   string // it is held or has failed
 }
 
 // carry writes the chains, several at once; no two of them may be about the same CRM record. It returns when all are
@@ -52,7 +53,7 @@ func (o *outbox) carry(ctx context.Context, chains []Chain) ([]carried, error) {
 	var intents [][]store.Intent
 	for i, c := range chains {
 		if len(c.Writes) == 0 {
-			results[i].state = c.State
+			results[i].state, results[i].why = c.State, c.Detail
 			o.settle(&still, c, c.Links, c.State, c.Reason, c.Detail, nil)
 			continue
 		}
@@ -359,7 +360,7 @@ func (o *outbox) refuse(ctx context.Context, c Chain, links []store.Link, rest [
 		return carried{}, dropErr
 	}
 	o.tally(done)
-	return carried{state: state}, nil
+	return carried{state: state, why: refusal(w, err)}, nil
 }
 
 // refusal tells which write the CRM refused, why, and what to do.
@@ -430,8 +431,8 @@ func (o *outbox) settle(done *store.Completion, c Chain, links []store.Link, sta
 	for _, text := range c.Warnings {
 		done.Entries = append(done.Entries, store.Entry{Level: "warning", Run: o.run, Entity: c.Entity, ShopID: c.ShopID, Label: c.Label, Message: text})
 	}
-	if c.Quiet && state != store.Held && state != store.Failed {
-		return
+	if c.Quiet && state != store.Held && state != store.Failed || c.ShopID == sharedAccountID && c.Entity == store.Customer {
+		return // who needs it tells
 	}
 	outcome := store.Outcome{Entity: c.Entity, ShopID: c.ShopID, State: state, Reason: reason, Detail: detail, Label: c.Label, CRM: located(links), Run: o.run}
 	if sent != nil {

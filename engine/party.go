@@ -175,7 +175,7 @@ func (w *work) partyGroup(ctx context.Context, people []Person, carry carrier, o
 	for i, p := range people {
 		key := Fold(p.Email)
 		if made[i].state == store.Held || made[i].state == store.Failed {
-			held[key] = firstOf(chains[i].Detail, "its customer "+p.Email+" could not be written: see `cartiger records show customer`")
+			held[key] = firstOf(made[i].why, "its customer "+p.Email+" could not be written: see `cartiger records show customer`")
 			continue
 		}
 		who := party{contact: made[i].ids["contacts"], account: firstOf(made[i].ids["accounts"], made[i].ids["contacts.account_id"])}
@@ -190,6 +190,10 @@ func (w *work) partyGroup(ctx context.Context, people []Person, carry carrier, o
 			who.account = firstOf(who.account, accounts.byName[Fold(p.Company)])
 		}
 		who.account = firstOf(who.account, accounts.shared)
+		if who.account == "" && w.companies.denied != "" {
+			held[key] = w.companies.denied
+			continue
+		}
 		out[key] = who
 	}
 	return nil
@@ -239,8 +243,8 @@ func (w *work) accounts(ctx context.Context, people []Person, matches []PersonMa
 			first[key] = p
 		}
 	}
-	if needShared && book.shared == "" {
-		if err := w.companies.makeShared(ctx, w.settings.Get(SharedAccount), carry); err != nil {
+	if needShared {
+		if err := w.companies.makeShared(ctx, carry); err != nil {
 			return book, err
 		}
 		book.shared = w.companies.shared
