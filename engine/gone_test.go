@@ -97,3 +97,27 @@ func TestALeadThatIsGoneAlreadyCountsAsRecycled(t *testing.T) {
 		}
 	})
 }
+
+// The customer is gone from the shop, and what he was in the CRM from there.
+func TestAnOrderOfNobodyHangsOnTheSharedAccount(t *testing.T) {
+	for _, version := range versions {
+		t.Run(version, func(t *testing.T) {
+			w := newWorld(t, psapitest.Options{Data: bareShop()}, vtigerwstest.Options{Version: version})
+			w.act(t, psapitest.Action{Do: "register", Email: "else@example.test", LastName: "Else"})
+			w.pass(t)
+			lamp := w.act(t, psapitest.Action{Do: "product", Reference: "LAMP", Name: "Lamp"})
+			lines := []psapitest.Line{{Product: lamp.Product}}
+			anna := w.act(t, psapitest.Action{Do: "order", Email: "anna@example.test", LastName: "Lind", State: 1, Lines: lines})
+			w.pass(t)
+			own := w.crm.Records("Accounts")[0]["id"].(string)
+			w.crm.Delete(own)
+			second := w.act(t, psapitest.Action{Do: "order", Customer: anna.Customer, State: 1, Lines: lines})
+			w.act(t, psapitest.Action{Do: "delete-customer", Customer: anna.Customer, Physical: true})
+			w.pass(t)
+			order := w.ordered(t, engine.OrderKey(second.Order))
+			if len(w.crm.Records("Accounts")) != 1 || order["account_id"] != w.crm.Records("Accounts")[0]["id"] || order["contact_id"] == "" {
+				t.Errorf("the order hangs on Account %q and Contact %q; there are %v", order["account_id"], order["contact_id"], w.crm.Records("Accounts"))
+			}
+		})
+	}
+}

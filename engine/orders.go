@@ -276,10 +276,18 @@ func (w *work) partyOf(ctx context.Context, o ShopOrder, parties map[string]part
 	}
 	var who party
 	for _, l := range links {
-		switch l.Module {
-		case Contacts:
+		if l.Module != Contacts && l.Module != Accounts {
+			continue
+		}
+		// The CRM takes the id of a deleted record without a word.
+		alive, err := w.crm.Find(ctx, l.Module, "id", []string{l.CRMID})
+		switch {
+		case err != nil:
+			return party{}, err
+		case len(alive) == 0:
+		case l.Module == Contacts:
 			who.contact = l.CRMID
-		case Accounts:
+		default:
 			who.account = l.CRMID
 		}
 	}
