@@ -602,7 +602,7 @@ func (c *crowd) known(latest addressBook, ordered map[int64]bool, where shopAtla
 			p.Country, p.State = where.Countries[a.Country], where.Provinces[a.State]
 			p.Company = a.Company
 		}
-		p.Company, _ = vtigerws.Fit(Accounts, "accountname", firstOf(p.Company, p.Main().Company), vtigerws.Dialect{})
+		p.Company = companyName(p.Company, p.Main().Company)
 	}
 	return people
 }

@@ -183,7 +183,8 @@ func (f feed) read(ctx context.Context, c Cursors) (Changes, Cursors, error) {
 	if err := f.readAwaited(ctx, c, &next, &out); err != nil {
 		return out, c, err
 	}
-	return out, next, w.readEdits(ctx)
+	err = w.readEdits(ctx) // it adds to both
+	return out, next, err
 }
 
 // readAwaited reads the first addresses of those who registered lately, and awaits those of the new ones.

@@ -70,6 +70,12 @@ func rank(c psapi.Customer) int {
 	return r
 }
 
+// companyName is the first company that is named, as the CRM keeps it; "" = none.
+func companyName(names ...string) string {
+	name, _ := vtigerws.Fit(Accounts, "accountname", firstOf(names...), vtigerws.Dialect{})
+	return strings.TrimSpace(name)
+}
+
 // FullName is "Lastname Firstname", the name of an Account without a company (rules.md 2).
 func FullName(last, first string) string {
 	return strings.TrimSpace(strings.TrimSpace(last) + " " + strings.TrimSpace(first))

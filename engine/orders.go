@@ -537,7 +537,7 @@ func buyers(orders []ShopOrder) []Person {
 		if o.Billing.ID != 0 {
 			address := o.Billing.Address
 			p.Address, p.Country, p.State = &address, o.Billing.CountryName, o.Billing.StateName
-			p.Company, _ = vtigerws.Fit(Accounts, "accountname", firstOf(address.Company, o.Buyer.Company), vtigerws.Dialect{})
+			p.Company = companyName(address.Company, o.Buyer.Company)
 		}
 	}
 	return people
