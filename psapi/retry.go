@@ -20,13 +20,18 @@ const (
 
 // retriable is the policy: whether the same request may be sent again now. answered says that this shop has
 // answered well before: then a wrong page or a refused connection is likely to pass, else it is a wrong setting.
-// patient says that the request cannot be made any smaller. A larger one that broke the shop without a word is sent
-// once more before its objects are suspected; what PHP died of it dies of again.
+// patient says that the request cannot be made any smaller. What broke the shop without a word is sent once more before
+// its objects are suspected; what PHP said that it died of it mostly dies of again.
 func retriable(f *failure, answered, patient bool, sent int) bool {
-	if f.problem.RetryAfter > longestWait {
+	switch {
+	case f.problem.RetryAfter > longestWait:
 		return false
+	case f.broken && f.problem.Code == CodeFatal:
+		return patient && sent == 1
+	case f.broken && sent == 1:
+		return true
 	}
-	return f.again || f.later && answered || patient && (f.load || f.broken) || f.broken && f.problem.Code != CodeFatal && sent == 1
+	return f.again || f.later && answered || patient && (f.load || f.broken)
 }
 
 // backoff is the pause before the next repetition: what the server asked for, else doubling with a jitter from 0
