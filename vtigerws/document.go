@@ -182,9 +182,10 @@ func (d Document) intoElement(element map[string]any) error {
 		return err
 	}
 	lines := make([]map[string]string, 0, len(d.Lines))
-	for _, l := range d.Lines {
+	for i, l := range d.Lines {
 		line := map[string]string{
-			"productid": l.Product, "quantity": l.Quantity.String(), "listprice": l.ListPrice.String(),
+			// The server numbers no line by itself: without it the order of the lines is the database's choice.
+			"sequence_no": strconv.Itoa(i + 1), "productid": l.Product, "quantity": l.Quantity.String(), "listprice": l.ListPrice.String(),
 			"comment": Clean(l.Comment), "description": Clean(l.Description),
 		}
 		if l.ListPrice.IsZero() {

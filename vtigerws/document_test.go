@@ -152,16 +152,16 @@ func TestLinesTravelInsideTheElementOnSix(t *testing.T) {
 		"txtAdjustment": "0.01", "shtax1_sh_percent": "19.6", "shtax2_sh_percent": "0", "shtax3_sh_percent": "0",
 		"LineItems": []any{
 			map[string]any{
-				"productid": "6x18", "quantity": "2", "listprice": "9.25", "discount_amount": "1.85", "comment": "Size: L",
+				"sequence_no": "1", "productid": "6x18", "quantity": "2", "listprice": "9.25", "discount_amount": "1.85", "comment": "Size: L",
 				"description": "Shirt, L", "tax1": "19.6", "tax2": "0", "tax3": "0",
 			},
 			map[string]any{
-				"productid": "6x19", "quantity": "1", "listprice": "15", "discount_amount": "1", "comment": "", "description": "Hat",
+				"sequence_no": "2", "productid": "6x19", "quantity": "1", "listprice": "15", "discount_amount": "1", "comment": "", "description": "Hat",
 				"tax1": "19.6", "tax2": "0", "tax3": "0",
 			},
 			map[string]any{
 				// A price of "0" would be replaced by the product's own.
-				"productid": "14x30", "quantity": "1", "listprice": "0.00", "comment": "", "description": "",
+				"sequence_no": "3", "productid": "14x30", "quantity": "1", "listprice": "0.00", "comment": "", "description": "",
 				"tax1": "19.6", "tax2": "0", "tax3": "0",
 			},
 		},

@@ -32,6 +32,7 @@ var (
 // line is a row of vtiger_inventoryproductrel. A nil decimal is NULL.
 type line struct {
 	number      int // lineitem_id
+	sequence    int // 6.x: as sent, else 0
 	product     int // number of a Product or Service; nothing checks it
 	quantity    decimal.Decimal
 	listprice   decimal.Decimal

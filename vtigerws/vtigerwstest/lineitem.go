@@ -225,6 +225,8 @@ func (c *CRM) readItem(item element) *line {
 			l.listprice = leadingNumber(r.values["unit_price"])
 		}
 	}
+	sequence, _ := item.text("sequence_no")
+	l.sequence = int(leadingNumber(sequence).IntPart())
 	comment, _ := item.text("comment")
 	description, _ := item.text("description")
 	l.comment, l.description = cut(plain(comment), 250), plain(description)
@@ -303,7 +305,7 @@ func (c *CRM) lineItemList(m *module, r *row) []object {
 		o := object{
 			{"parent_id", m.id(r.id)},
 			{"productid", c.productID(l.product)},
-			{"sequence_no", "0"},
+			{"sequence_no", strconv.Itoa(l.sequence)},
 			{"quantity", l.quantity.StringFixed(3)},
 			{"listprice", l.listprice.StringFixed(8)},
 			{"discount_percent", l.percent.StringFixed(3)},
