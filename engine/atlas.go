@@ -29,6 +29,7 @@ type shopAtlas struct {
 	Zone       string    // PS_TIMEZONE
 	RoundMode  int       // PS_PRICE_ROUND_MODE
 	Base       int64     // PS_CURRENCY_DEFAULT
+	Language   int64     // PS_LANG_DEFAULT
 	Countries  map[int64]string
 	Provinces  map[int64]string
 	States     map[int64]psapi.OrderState
@@ -122,6 +123,7 @@ func (w *work) zone(ctx context.Context) (*time.Location, error) {
 	if err != nil {
 		return nil, err
 	}
+	w.shop.Speak(kept.Language)
 	if now := w.opts.Now(); now.Sub(kept.ZoneAt) >= atlasKeeps {
 		names, err := w.shop.Configuration(ctx, "PS_TIMEZONE")
 		if err != nil {
@@ -148,7 +150,8 @@ func (w *work) surveyShop(ctx context.Context) (shopAtlas, error) {
 	if len(names) == 0 {
 		return a, noRows("configurations")
 	}
-	a.Zone, a.Base, a.RoundMode = names["PS_TIMEZONE"], parseID(names["PS_CURRENCY_DEFAULT"]), 2
+	a.Zone, a.RoundMode = names["PS_TIMEZONE"], 2
+	a.Base, a.Language = parseID(names["PS_CURRENCY_DEFAULT"]), parseID(names["PS_LANG_DEFAULT"])
 	if mode, err := strconv.Atoi(names["PS_PRICE_ROUND_MODE"]); err == nil {
 		a.RoundMode = mode
 	}

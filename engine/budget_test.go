@@ -82,6 +82,29 @@ func TestAHundredNewOrdersCostTenShopRequests(t *testing.T) {
 	})
 }
 
+// A process that takes one look, as cron starts it, knows from the state file what the one before learnt of the shop.
+func TestAHundredNewOrdersCostTenShopRequestsInALookOfItsOwn(t *testing.T) {
+	clocked(t, today, func(t *testing.T) {
+		w := newTown(t, psapitest.Options{}, vtigerwstest.Options{})
+		for range 2 {
+			w.open(t, w.path)
+			w.pass(t)
+			w.shop.ResetStats()
+			for _, o := range w.shop.Records("orders")[:100] {
+				w.act(t, psapitest.Action{Do: "order", Customer: number(o["id_customer"]), Template: number(o["id"])})
+			}
+			w.open(t, w.path)
+			w.pass(t)
+		}
+		if got := len(w.crm.Records("SalesOrder")); got != 200 {
+			t.Fatalf("%d orders in the CRM", got)
+		}
+		if shop := w.shop.Stats(); shop.Total > 10 {
+			t.Errorf("%d shop requests: %v", shop.Total, shop)
+		}
+	})
+}
+
 func TestHoursWithoutChangesCostTheCRMNothing(t *testing.T) {
 	clocked(t, today, func(t *testing.T) {
 		w := newTown(t, psapitest.Options{}, vtigerwstest.Options{})

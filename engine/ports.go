@@ -26,6 +26,8 @@ type Shop interface {
 	States(ctx context.Context, q psapi.Query) (psapi.Page[psapi.State], error)
 	Groups(ctx context.Context, q psapi.Query) (psapi.Page[psapi.Group], error)
 	StockMovements(ctx context.Context, q psapi.Query) (psapi.Page[psapi.StockMovement], error)
+	// Speak tells the shop's default language as it was read lately, so that it is not asked for again.
+	Speak(language int64)
 	// IDs lists only the ids of a resource (minimal list, keyset), for counts and sweeps.
 	IDs(ctx context.Context, resource string, after int64) (ids []int64, more bool, err error)
 	// Newest is the highest id of a resource, 0 when it has no row.

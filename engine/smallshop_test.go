@@ -103,7 +103,10 @@ func cut(keep map[string]func(object) bool) fs.FS {
 type object string
 
 func (o object) get(field string) string {
-	_, rest, _ := strings.Cut(string(o), "\n\t<"+field)
+	_, rest, plain := strings.Cut(string(o), "\n\t<"+field+">")
+	if !plain { // a reference has an address behind its name
+		_, rest, _ = strings.Cut(string(o), "\n\t<"+field+" ")
+	}
 	element, _, _ := strings.Cut(rest, "</"+field+">")
 	_, value, _ := strings.Cut(element, "<![CDATA[")
 	value, _, _ = strings.Cut(value, "]]>")

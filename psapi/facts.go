@@ -145,6 +145,16 @@ func (c *Client) configuration(ctx context.Context, names []string) ([]row, erro
 	return c.ask(ctx, configurations, q, []string{"id", "name", "value"}, maxLimit, true)
 }
 
+// Speak tells the client the shop's default language (PS_LANG_DEFAULT) as it was read lately, which saves asking for
+// it; 0 tells nothing.
+func (c *Client) Speak(language int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.language == 0 {
+		c.language = language
+	}
+}
+
 // tongue is the shop's default language, asked for once; 0 when it cannot be had: then all languages come, and
 // the first that has a text is taken.
 func (c *Client) tongue(ctx context.Context) (int64, error) {
