@@ -21,11 +21,6 @@ func (s *Store) Links(ctx context.Context, entity Entity, shopIDs ...int64) ([]L
 	return readIn(ctx, s, scanLink, selectLink+"entity = ? AND shop_id IN (%s) ORDER BY shop_id, module", []any{entity}, shopIDs)
 }
 
-// LinksByKey gives the links that have one of the keys, compared exactly as they are kept.
-func (s *Store) LinksByKey(ctx context.Context, entity Entity, module string, keys []string) ([]Link, error) {
-	return readIn(ctx, s, scanLink, selectLink+"entity = ? AND module = ? AND key IN (%s) ORDER BY key, shop_id", []any{entity, module}, keys)
-}
-
 // LinksByCRM gives every link to one of the CRM records. Several shop customers may share one.
 func (s *Store) LinksByCRM(ctx context.Context, crmIDs ...string) ([]Link, error) {
 	return readIn(ctx, s, scanLink, selectLink+"crm_id IN (%s) ORDER BY crm_id, entity, shop_id", nil, crmIDs)

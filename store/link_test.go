@@ -24,9 +24,6 @@ func TestLinksAreFoundFromEitherSide(t *testing.T) {
 	same(t, links(s.Links(ctx, store.Customer, 9, 1, 4711)), []store.Link{acc, a, c})
 	same(t, links(s.Links(ctx, store.Customer)), nil)
 	same(t, links(s.LinksByCRM(ctx, "4x12", "9x9")), []store.Link{a, b, c})
-	same(t, links(s.LinksByKey(ctx, store.Customer, "Contacts", []string{"ann@example.com"})), []store.Link{a, b})
-	same(t, links(s.LinksByKey(ctx, store.Customer, "Leads", []string{"ann@example.com"})), nil)
-	same(t, links(s.LinksByKey(ctx, store.Customer, "Leads", nil)), nil)
 	same(t, links(s.LinksByCRM(ctx)), nil)
 	same(t, links(s.EachLink(ctx, store.Customer, "Contacts", 0, 2)), []store.Link{a, b})
 	same(t, links(s.EachLink(ctx, store.Customer, "Contacts", 5, 2)), []store.Link{c})
@@ -76,9 +73,6 @@ func TestLongListsAreReadWhole(t *testing.T) {
 	check(t, s.SaveLinks(ctx, links))
 	if got := must[[]store.Link](t)(s.Links(ctx, store.Order, ids...)); len(got) != n {
 		t.Errorf("%d links by shop id, want %d", len(got), n)
-	}
-	if got := must[[]store.Link](t)(s.LinksByKey(ctx, store.Order, "SalesOrder", keys)); len(got) != n {
-		t.Errorf("%d links by key, want %d", len(got), n)
 	}
 	check(t, s.Remember(ctx, "orders", keys[:1000], time.Time{}))
 	if got := must[map[string]bool](t)(s.Known(ctx, "orders", keys)); len(got) != 1000 || !got["PS-999"] || got["PS-1000"] {

@@ -32,11 +32,7 @@ func (s *Store) putEntries(ctx context.Context, tx *sql.Tx, entries []Entry) err
 	return nil
 }
 
-// TrimLog drops all but the newest entries.
-func (s *Store) TrimLog(ctx context.Context, keep int) error {
-	return s.write(ctx, "log", normal, func(ctx context.Context, tx *sql.Tx) error { return trimLog(ctx, tx, int64(keep)) })
-}
-
+// trimLog drops all but the newest entries.
 func trimLog(ctx context.Context, tx *sql.Tx, keep int64) error {
 	_, err := tx.ExecContext(ctx, "DELETE FROM log WHERE id <= (SELECT id FROM log ORDER BY id DESC LIMIT 1 OFFSET ?)", max(keep, 0))
 	return err

@@ -41,7 +41,6 @@ CREATE TABLE links (
     at       INTEGER NOT NULL,
     PRIMARY KEY (entity, shop_id, module)
 ) STRICT;
-CREATE INDEX links_by_key ON links (entity, module, key);
 CREATE INDEX links_by_crm ON links (crm_id);
 
 -- The outbox holds unfinished chains only, so this one index says: never two open chains for one shop record.
