@@ -131,7 +131,7 @@ func (a *app) clear() { a.note = note{} }
 // describe says an error and its cure in words.
 func describe(err error) string {
 	if p, ok := problem.Of(err); ok {
-		text := sentence(p.Error())
+		text := sentence(p.Words())
 		if p.Cure != "" {
 			text += " " + sentence(p.Cure)
 		}

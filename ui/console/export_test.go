@@ -144,7 +144,7 @@ func TestAnExportThatBreaksOffSaysWhy(t *testing.T) {
 	f := newFake()
 	f.fail["Export"] = &problem.Error{Kind: problem.Conflict, Where: "state file", Code: "lease", Message: "bert@shop2 is at work here", Cure: "Wait or stop it."}
 	sit(t, f, 80, 24, func(p *person) {
-		p.press("4", "e").wait(time.Second).press("y").wait(time.Second).see("bert@shop2 is at work here (lease). Wait or stop it.")
+		p.press("4", "e").wait(time.Second).press("y").wait(time.Second).see("bert@shop2 is at work here. Wait or stop it.")
 	})
 }
 
