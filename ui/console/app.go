@@ -64,6 +64,7 @@ type app struct {
 	own      map[string]*ownRun // runs of this process, by kind
 	leaving  bool               // quits as soon as the own runs have ended
 	quitting bool
+	unread   error // the settings could not be read at the start: the console ends with it
 }
 
 func newApp(e Engine, o Options, j *jobs, facts term.Facts) *app {
@@ -87,6 +88,9 @@ func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
 		a.w, a.h = msg.Width, msg.Height
+		if a.w <= 0 || a.h <= 0 { // a serial line does not know its size
+			a.w, a.h = a.opt.Width, a.opt.Height
+		}
 		a.traffic.free = true
 	case tea.KeyMsg:
 		a.traffic.free = true
@@ -233,7 +237,6 @@ func (a *app) screenKey(msg tea.KeyMsg) tea.Cmd {
 		}
 	case filter:
 		a.find = typing("", s.list().filter, false)
-		a.find.done = func(*app, string, string) tea.Cmd { return nil }
 	case help:
 		a.help()
 	case quit:

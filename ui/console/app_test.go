@@ -30,6 +30,16 @@ func TestATooSmallWindowSaysWhatIsNeededAndQuits(t *testing.T) {
 	})
 }
 
+// A serial line does not know its size, and Bubble Tea hands that on.
+func TestAWindowOfUnknownSizeIsTakenForOneOf80x24(t *testing.T) {
+	sit(t, newFake(), 0, 0, func(p *person) {
+		p.see("[1 Details]", "q quit")
+		if rows := strings.Count(p.screen(), "\n") + 1; rows != 24 {
+			t.Errorf("%d rows", rows)
+		}
+	})
+}
+
 func TestEveryScreenFillsTheWindowExactly(t *testing.T) {
 	for _, size := range [][2]int{{60, 16}, {61, 17}, {79, 24}, {80, 24}, {109, 30}, {110, 30}, {140, 50}, {250, 80}} {
 		sit(t, newFake(), size[0], size[1], func(p *person) {

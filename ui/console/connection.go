@@ -17,9 +17,11 @@ type connection struct {
 
 	steps   []engine.Step
 	testing bool
-	tested  map[string]string // the values of the last test that went well
-	result  string            // how the last test ended
-	failed  bool
+	// The test is kept apart from saving: values may be tried as often as one likes, and saved untested where a
+	// server is down today.
+	tested map[string]string // the values of the last test that went well
+	result string            // how the last test ended
+	failed bool
 
 	fields  []engine.MandatoryField
 	known   bool

@@ -119,6 +119,13 @@ func TestATestIsOldWhenItsValuesHaveChanged(t *testing.T) {
 	})
 }
 
+func TestATestIsOldWhenOneOfItsEditsWasUndone(t *testing.T) {
+	sit(t, newFake(), 80, 24, func(p *person) {
+		p.press("2").to("User name").press("enter").typed("2").press("enter").to("Access key").press("enter").typed("AnotherKey").press("enter")
+		p.press("t").wait(time.Second).see("test ok").press("u").see("changed since: t tests again").press("s").read("The connection was not tested with these values")
+	})
+}
+
 func TestAReferenceIsAlsoGivenByItsID(t *testing.T) {
 	sit(t, newFake(), 80, 24, func(p *person) {
 		p.press("2").to("Vendor Name").press("enter").read("An id such as 3x14 is taken as it is.").typed("31x7").press("enter").seeLine("vendor_id", "31x7 *").didNothing()

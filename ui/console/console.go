@@ -78,7 +78,7 @@ type Options struct {
 	State   State               // default: the engine's own Store()
 	Plain   bool                // line prompts and one line per change; also chosen by ACCESSIBLE=1 and a dumb terminal
 	NoColor bool
-	Width   int // columns and rows where Out is no terminal; default 80x24
+	Width   int // columns and rows where Out is no terminal, or one that does not know them; default 80x24
 	Height  int
 	Now     func() time.Time // default time.Now
 }
@@ -146,7 +146,8 @@ const (
 func endOf(err error, a *app) error {
 	switch {
 	case err == nil:
-		return nil
+		return a.unread
+	// Before quitting: a panic is a defect also while one quits.
 	case errors.Is(err, tea.ErrProgramPanic):
 		return err
 	case a.quitting:
@@ -225,10 +226,7 @@ func (j *jobs) do(work func(ctx context.Context) event) tea.Cmd {
 		j.wg.Add(1)
 		j.mu.Unlock()
 		defer j.wg.Done()
-		if e := work(j.ctx); e != nil {
-			return e
-		}
-		return nil
+		return work(j.ctx)
 	}
 }
 

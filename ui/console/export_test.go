@@ -117,6 +117,17 @@ func TestARetriedRecordIsToldByItself(t *testing.T) {
 	}
 }
 
+// The number of held records is the same before and after, the reason is not.
+func TestARecordThatIsHeldForAnotherReasonIsListedWithIt(t *testing.T) {
+	f := newFake()
+	sit(t, f, 80, 24, func(p *person) {
+		p.press("4").seeLine("order 812", "held", "currency CHF is not linked")
+		f.outcomes[0].Detail = "product ABC is missing"
+		f.log(store.Entry{At: time.Now(), Level: "info", Entity: store.Order, ShopID: 812, Label: "order 812", State: store.Held, Message: "product ABC is missing"})
+		p.wait(2*time.Second).to("> order 812").seeLine("> order 812", "held", "product ABC is missing").dontSee("currency CHF is not linked")
+	})
+}
+
 func TestRetryAllAsksFirst(t *testing.T) {
 	sit(t, newFake(), 80, 24, func(p *person) {
 		p.press("4", "R").see("Retry 1 record?").press("n").didNothing().press("R", "y").wait(2 * time.Second).did("retry  0")
@@ -170,6 +181,13 @@ func TestTheActivityViewShowsChangesTroublesAndRuns(t *testing.T) {
 		p.press("m").see("< held and failed >").seeLine("order 812", "held", "currency CHF is not linked")
 		p.press("m").see("< runs >").seeLine("Customers", "interrupted", "created 12").see("The export of customers: created 12, by anna@shop1 (pid 4121).").press("enter").see("12 of 2,303").press("esc")
 		p.press("esc").see("[3 Configuration")
+	})
+}
+
+func TestTheListOfRunsHasOneMoreWhenARunBegins(t *testing.T) {
+	sit(t, newFake(), 80, 24, func(p *person) {
+		p.press("a", "m", "m").see("Nothing has run yet.").press("w").wait(2*time.Second).seeLine("Following the shop", "2000-01-01", "running")
+		p.press("w").wait(2*time.Second).seeLine("Following the shop", "2000-01-01", "stopped")
 	})
 }
 

@@ -137,7 +137,9 @@ func (a *app) poll() tea.Cmd {
 		for _, c := range l.counts {
 			l.trouble += c.Held + c.Failed
 		}
-		if !read || l.trouble != trouble {
+		// Their number alone would miss a record that is held for another reason than before, or one that fails
+		// while another goes.
+		if !read || l.trouble != trouble || slices.ContainsFunc(e.entries, inTrouble) {
 			look(func() (err error) {
 				e.troubles, err = a.eng.Records(ctx, store.Filter{States: []store.State{store.Held, store.Failed}, Limit: maxTroubles})
 				e.fresh = err == nil
@@ -148,6 +150,8 @@ func (a *app) poll() tea.Cmd {
 		return e
 	})
 }
+
+func inTrouble(e store.Entry) bool { return e.State == store.Held || e.State == store.Failed }
 
 // tickEvent is the time for the next look. One that is not the latest any more does nothing: looks follow each other.
 type tickEvent struct{ number int }
@@ -214,8 +218,13 @@ func (e pollEvent) apply(a *app) tea.Cmd {
 	}
 	var cmds []tea.Cmd
 	ended := wasRead && wasRunning && !isRunning
-	if begun := isRunning && (!wasRunning || was.ID != now.ID); begun || ended || was.State != now.State {
+	begun := isRunning && (!wasRunning || was.ID != now.ID)
+	// "is asked to pause" and its like are only true until the run has turned.
+	if begun || ended || was.State != now.State {
 		a.turned(begun)
+	}
+	if a.at == onActivity && (begun || ended) {
+		cmds = append(cmds, a.activity.show(a)) // its list of runs has one more, or the end of one
 	}
 	if ended {
 		cmds = append(cmds, a.export.look(a))

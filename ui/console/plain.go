@@ -74,7 +74,7 @@ func runPlain(ctx context.Context, a *app, o Options, cols int) error {
 	for {
 		u.tell()
 		if a.quitting {
-			return nil
+			return a.unread
 		}
 		if u.asked && u.prompt == "" && u.idle() {
 			u.ask() // again, below what was told meanwhile

@@ -9,7 +9,6 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"cartiger/engine"
-	"cartiger/problem"
 	"cartiger/store"
 )
 
@@ -58,11 +57,7 @@ func (e previewedEvent) apply(a *app) tea.Cmd {
 	}
 	if e.err != nil {
 		a.dlg = nil
-		if problem.KindOf(e.err) == problem.Conflict {
-			a.say(warn, describe(e.err))
-		} else {
-			a.fail("make the preview", e.err)
-		}
+		a.fail("make the preview", e.err)
 		return nil
 	}
 	s := e.summary

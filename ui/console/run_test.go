@@ -262,6 +262,25 @@ func TestAnIdleConsoleIsSilent(t *testing.T) {
 	})
 }
 
+// Such as a value in the environment that is not allowed: the line mode waited for the settings without a word.
+func TestSettingsThatCannotBeReadEndTheConsoleWithTheReason(t *testing.T) {
+	for _, plain := range []bool{true, false} {
+		f := newFake()
+		f.fail["Settings"] = errGone
+		synctest.Test(t, func(t *testing.T) {
+			f.now = time.Now
+			in, typed := io.Pipe()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			err := Run(ctx, f, Options{In: in, Out: &counter{}, State: f, Who: me, Plain: plain, Environ: func(string) string { return "" }})
+			if !errors.Is(err, errGone) {
+				t.Errorf("plain %v: ended with %v", plain, err)
+			}
+			_ = typed.Close()
+		})
+	}
+}
+
 // stuck is a terminal that takes no output, as one stopped by ctrl+s.
 type stuck struct{ released chan struct{} }
 

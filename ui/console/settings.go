@@ -256,7 +256,13 @@ func (a *app) readSettingsThen(then func(a *app) tea.Cmd) tea.Cmd {
 }
 
 func (e settingsEvent) apply(a *app) tea.Cmd {
-	if e.err != nil {
+	switch {
+	case e.err != nil && !a.ready:
+		// Nothing can be shown or set up without them, and nothing here can mend what stands in their way: a value of
+		// the environment that is not allowed, or a state file that cannot be read.
+		a.unread, a.quitting = e.err, true
+		return tea.Quit
+	case e.err != nil:
 		a.saving = false
 		a.fail("read the settings", e.err)
 		return nil

@@ -118,7 +118,10 @@ type span struct {
 // line is one row of the screen.
 type line []span
 
-func toned(t tone, s string) line    { return line{{s, t}} }
+func toned(t tone, s string) line { return line{{s, t}} }
+
+// and copies before it appends (the full slice expression): rows share their beginnings, and an append into a shared
+// array would change a row that is already laid out.
 func (l line) and(more ...span) line { return append(l[:len(l):len(l)], more...) }
 
 // String is the line's text, cleaned, without any styling.

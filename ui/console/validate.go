@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -78,12 +79,7 @@ func (c *connection) test(a *app) (tea.Cmd, string) {
 			return nil, "Cannot test yet: " + missingWords(a) + "."
 		}
 	}
-	draft := map[string]string{}
-	for name, v := range a.draft.settings() {
-		if isConnection(name) {
-			draft[name] = v
-		}
-	}
+	draft := connectionOf(&a.draft)
 	c.steps, c.testing, c.result, c.failed = nil, true, "", false
 	return a.jobs.stream(func(ctx context.Context, tell func(event)) {
 		_, err := a.eng.TestConnection(ctx, draft, func(s engine.Step) { tell(stepEvent{s}) })
@@ -132,12 +128,15 @@ func (e testedEvent) apply(a *app) tea.Cmd {
 
 // untested says whether connection values of a draft were changed after the last good test.
 func (c *connection) untested(d *draft) bool {
-	for name, v := range d.settings() {
-		if tested, ok := c.tested[name]; isConnection(name) && (!ok || tested != v) {
-			return true
-		}
-	}
-	return false
+	now := connectionOf(d)
+	return len(now) > 0 && !maps.Equal(now, c.tested)
+}
+
+// connectionOf is what a draft changes of the connection.
+func connectionOf(d *draft) map[string]string {
+	set := d.settings()
+	maps.DeleteFunc(set, func(name, _ string) bool { return !isConnection(name) })
+	return set
 }
 
 func isConnection(setting string) bool {
