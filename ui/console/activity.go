@@ -31,6 +31,7 @@ type runsEvent struct {
 	err  error
 }
 
+// show reads the runs of the past; what runs now is in live and needs no asking.
 func (v *activity) show(a *app) tea.Cmd {
 	return a.jobs.do(func(ctx context.Context) event {
 		runs, err := a.opt.State.Runs(ctx, maxRuns)
@@ -79,12 +80,15 @@ func (v *activity) logRows(a *app, w int) []row {
 		return []row{{line: toned(faint, "The log is empty.")}}
 	}
 	rows := make([]row, 0, len(entries))
+	// Lines have a time only, to leave the room to the message; other days are headings.
 	last := a.opt.Now().Local().Format(time.DateOnly)
 	for _, e := range slices.Backward(entries) {
 		if day := e.At.Local().Format(time.DateOnly); day != last {
 			rows = append(rows, heading(e.At.Local().Format("Monday, 2 January 2006")))
 			last = day
 		}
+		// The id begins with the record, so that enter and r work on a line of the log too, and ends with the entry:
+		// a record has several lines, and each is a stop of its own.
 		id := fmt.Sprintf("%s:%d", recordRow(e.Entity, e.ShopID), e.ID)
 		rows = append(rows, row{id: id, line: entryLine(e, e.At.Local().Format(time.TimeOnly), w-2)})
 	}
@@ -94,6 +98,7 @@ func (v *activity) logRows(a *app, w int) []row {
 	return rows
 }
 
+// Who ran it is the longest and the least asked for: it shows where there is room.
 var runColumns = []column{{w: 18}, {w: 16}, {w: 11}, {}, {w: 24, from: paneWidth}}
 
 func (v *activity) runRows(a *app, w int) []row {
@@ -102,6 +107,7 @@ func (v *activity) runRows(a *app, w int) []row {
 	}
 	var rows []row
 	for _, r := range v.runs {
+		// The list was read when it came into view: of what runs now the last look knows more.
 		if now, ok := a.live.runs[r.Kind]; ok && now.ID == r.ID {
 			r = now
 		}
@@ -120,6 +126,7 @@ func (v *activity) runRows(a *app, w int) []row {
 	return rows
 }
 
+// run is the run under the cursor.
 func (v *activity) run() (store.Run, bool) {
 	for _, r := range v.runs {
 		if fmt.Sprintf("run:%d", r.ID) == v.grid.cursor {
@@ -129,6 +136,7 @@ func (v *activity) run() (store.Run, bool) {
 	return store.Run{}, false
 }
 
+// entry is the line of the log under the cursor.
 func (v *activity) entry(a *app) (store.Entry, bool) {
 	for _, e := range a.live.recent {
 		if strings.HasSuffix(v.grid.cursor, fmt.Sprintf(":%d", e.ID)) && strings.HasPrefix(v.grid.cursor, recordRow(e.Entity, e.ShopID)+":") {
@@ -145,6 +153,7 @@ func (v *activity) act(a *app, act action) (tea.Cmd, string) {
 			a.page(kindTitle(r.Kind), runRows(r))
 			return nil, ""
 		}
+		// A line about no record has only its message, which its row may cut off.
 		if e, ok := v.entry(a); ok && e.ShopID == 0 {
 			a.page("Log", []row{prose(plain, e.At.Local().Format("2006-01-02 15:04:05")+"  "+e.Message)})
 			return nil, ""
@@ -153,6 +162,8 @@ func (v *activity) act(a *app, act action) (tea.Cmd, string) {
 	case nextModule, prevModule:
 		n := len(activityViews)
 		v.view = (v.view + map[action]int{nextModule: 1, prevModule: n - 1}[act]) % n
+		// Another list begins at its top. The filter stays: the same customer is looked for in the log and in the
+		// troubles.
 		v.grid = grid{filter: v.grid.filter}
 		return v.show(a), ""
 	case pause, stop, watch, retry, retryAll:

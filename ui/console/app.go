@@ -34,6 +34,8 @@ type screen interface {
 }
 
 // app is the whole state of the console. It changes only in Update.
+// Each screen is a part of it and not a model of its own, because they share most of what they show: the draft, the
+// settings and what runs.
 type app struct {
 	eng     Engine
 	opt     Options
@@ -42,6 +44,8 @@ type app struct {
 	th      theme
 	w, h    int
 
+	// What is in view, and what lies over it. The draft is kept here and not with a tab: edits of two tabs are one
+	// thing to save, and looking something up on another tab must not cost what was typed.
 	at     place // the screen in view
 	came   place // the tab that esc leads back to from the activity view
 	ed     *editor
@@ -57,6 +61,7 @@ type app struct {
 	export        exports
 	activity      activity
 
+	// What is known of the settings and of the state file; see live for why it is looked at and nobody tells.
 	settings engine.Settings // secrets are replaced by a mark that they are set
 	ready    bool            // settings have been read
 	live     live
@@ -98,6 +103,7 @@ func (a *app) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case event:
 		cmd = msg.apply(a)
 	}
+	// Here and not where a run ends: whichever message was the last to hold the console up, it goes now.
 	if a.leaving && len(a.own) == 0 && !a.quitting {
 		a.quitting = true
 		cmd = tea.Quit
@@ -124,6 +130,7 @@ func (a *app) keys(msg tea.KeyMsg) tea.Cmd {
 		return a.key(msg)
 	}
 	var cmds []tea.Cmd
+	// The cursor follows after each: the next key acts on the row that the one before has led to.
 	for _, r := range msg.Runes {
 		cmds = append(cmds, a.key(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{r}, Alt: msg.Alt}))
 		a.follow()
@@ -155,9 +162,11 @@ func (a *app) screen() screen {
 
 // key gives a key to whoever has the right to it: a dialog, then an editor, then the filter, then the screen.
 func (a *app) key(msg tea.KeyMsg) tea.Cmd {
+	// Before everything else: ctrl+c is the way out of any state, also of one that nobody has thought of.
 	if actionOf(msg, inPage) == interrupt {
 		return a.interrupt()
 	}
+	// Keys act on what is seen. Under the message that the window is too small nothing is, except how to quit.
 	if a.w > 0 && !a.fits() {
 		if actionOf(msg, anyScreen) == quit {
 			return a.quit()
@@ -176,6 +185,8 @@ func (a *app) key(msg tea.KeyMsg) tea.Cmd {
 		ed := a.ed
 		a.clear()
 		cmd, message, closed := ed.key(a, msg)
+		// Taking a value may have opened the next editor (an order state has two lists): only the one that took the
+		// key goes.
 		if closed && a.ed == ed {
 			a.ed = nil
 		}
@@ -190,6 +201,8 @@ func (a *app) key(msg tea.KeyMsg) tea.Cmd {
 	return a.screenKey(msg)
 }
 
+// screenKey does what is the same on every screen, and gives the rest to the screen. A letter with nothing on it says
+// so, or where it would do something: nobody should have to guess whether it was heard.
 func (a *app) screenKey(msg tea.KeyMsg) tea.Cmd {
 	s := a.screen()
 	act := actionOf(msg, a.at)
@@ -279,6 +292,8 @@ func neighbour(at place, next bool) place {
 	return onDetails
 }
 
+// findKey handles a key while the filter is typed. The list narrows with each letter; enter keeps the filter, so that
+// keys can then act on what it has left, and esc drops it.
 func (a *app) findKey(msg tea.KeyMsg) tea.Cmd {
 	g := a.screen().list()
 	switch act := actionOf(msg, inFilter); act {

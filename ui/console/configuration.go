@@ -16,6 +16,7 @@ type configuration struct {
 	states  []engine.StateRow
 	orders  []string // the CRM's list of order statuses
 	invoice []string // and of invoice statuses
+	// known and stale are two things: a table that is being read again stays in view, and its edits in the draft.
 	known   bool
 	loading bool
 	stale   bool
@@ -43,6 +44,7 @@ func (c *configuration) show(a *app) tea.Cmd {
 	if c.loading || c.known && !c.stale || !a.ready || len(a.settings.Missing()) > 0 {
 		return nil
 	}
+	// One read at a time; what makes it stale meanwhile is seen when it has come.
 	c.loading, c.stale = true, false
 	return a.jobs.do(func(ctx context.Context) event {
 		var e tablesEvent
@@ -86,6 +88,7 @@ func (c *configuration) rows(a *app, w int) []row {
 	return rows
 }
 
+// accountWords say what an order brings with the box as it stands (rules.md 3.2): every order hangs on some Account.
 func (c *configuration) accountWords(a *app) string {
 	if a.value(engine.CreateAccount) == "on" {
 		return "an Account for each customer, named after the company"
@@ -93,6 +96,7 @@ func (c *configuration) accountWords(a *app) string {
 	return "off: orders hang on the account '" + a.value(engine.SharedAccount) + "'"
 }
 
+// potentialWords say what a Potential hangs on, which the other box decides (rules.md 3.5).
 func (c *configuration) potentialWords(a *app) string {
 	switch {
 	case a.value(engine.CreatePotential) != "on":
@@ -124,6 +128,7 @@ func (c *configuration) prefix(a *app, name string, w int) []row {
 	l := line{{pad(title(name), 20), plain}}
 	now := a.value(name)
 	if a.ed != nil && a.ed.row == id {
+		// The example is made of what is typed, before it is taken (rules.md 6).
 		now = a.ed.value()
 		l = l.and(a.ed.field(&a.th, vw)...)
 	} else {
@@ -159,6 +164,7 @@ func (c *configuration) act(a *app, act action) (tea.Cmd, string) {
 			if c.link(a, r) == 0 {
 				return nil, "This currency is not linked."
 			}
+			// Into the draft like any edit: unlinking holds orders, so it is read before it is saved.
 			c.putLink(a, r, 0)
 			return nil, ""
 		}
@@ -168,6 +174,7 @@ func (c *configuration) act(a *app, act action) (tea.Cmd, string) {
 		return nil, "x unlinks the currency, or resets the order state, under the cursor."
 	case refresh:
 		c.stale = true
+		// Already loading is an answer too: the row says so.
 		if cmd := c.show(a); cmd != nil || c.loading {
 			return cmd, ""
 		}
@@ -197,6 +204,7 @@ func (c *configuration) hint(a *app) note {
 		}
 	}
 	switch {
+	// What a link brings is said where it is chosen and not only in the question at s, where it is one of many.
 	case len(links) > 0:
 		return hintOf(plain, links[len(links)-1])
 	case a.draft.count(onConfiguration) > 0:

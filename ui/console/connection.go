@@ -99,6 +99,7 @@ func (c *connection) act(a *app, act action) (tea.Cmd, string) {
 		if n == 0 {
 			return nil, "The CRM's mandatory fields are not known yet: connect first."
 		}
+		// The cursor goes along: in a small window the module would change out of sight.
 		c.module = (c.module + map[action]int{nextModule: 1, prevModule: n - 1}[act]) % n
 		i := slices.IndexFunc(c.fields, func(f engine.MandatoryField) bool { return f.Module == c.modules()[c.module] })
 		c.grid.cursor, c.grid.moved = fieldRow(c.fields[i]), true

@@ -105,12 +105,15 @@ func Run(ctx context.Context, e Engine, o Options) error {
 	}
 
 	program := a.program(o)
+	// Bubble Tea puts the terminal back itself; this is for the end that it never comes to, see patience.
 	restore := term.Keep(o.In)
 	ended := make(chan error, 1)
 	go func() {
 		_, err := program.Run()
 		ended <- err
 	}()
+	// Nobody else tells the size where Out is no terminal, and nothing is drawn before it is known. Send waits until
+	// the program takes messages, so it has a goroutine of its own, here and below.
 	if !facts.Terminal {
 		go program.Send(tea.WindowSizeMsg{Width: o.Width, Height: o.Height})
 	}
@@ -132,6 +135,8 @@ func Run(ctx context.Context, e Engine, o Options) error {
 }
 
 func (a *app) program(o Options) *tea.Program {
+	// Signals are the command line's, which ends the context: Bubble Tea's own handler would quit at once, with
+	// records in flight.
 	return tea.NewProgram(a,
 		tea.WithInput(o.In), tea.WithOutput(meterOf(o.Out, a.traffic)), tea.WithAltScreen(),
 		tea.WithoutSignalHandler(), tea.WithFPS(framesPerSecond))
@@ -142,7 +147,8 @@ const (
 	patience        = 2 * time.Second // how long a terminal that does not take output is waited for
 )
 
-// endOf says why a program ended by itself: the person quit, the terminal is gone, or a defect.
+// endOf says why a program ended by itself: the person quit, the settings cannot be read, the terminal is gone, or a
+// defect.
 func endOf(err error, a *app) error {
 	switch {
 	case err == nil:
@@ -158,6 +164,7 @@ func endOf(err error, a *app) error {
 	return fmt.Errorf("console: %w", err)
 }
 
+// complete fills in what the caller left to the surroundings.
 func (o Options) complete(e Engine) Options {
 	if o.In == nil {
 		o.In = os.Stdin
@@ -182,6 +189,7 @@ func (o Options) complete(e Engine) Options {
 	return o
 }
 
+// facts are the terminal's. An Out that is no file belongs to a test: it takes every letter, and its size is told.
 func (o Options) facts() term.Facts {
 	facts := term.Facts{UTF8: true, Width: o.Width, Height: o.Height}
 	if f, ok := o.Out.(*os.File); ok {
@@ -223,6 +231,7 @@ func (j *jobs) do(work func(ctx context.Context) event) tea.Cmd {
 			j.mu.Unlock()
 			return nil
 		}
+		// Under the lock: a WaitGroup must not be added to once close waits for it.
 		j.wg.Add(1)
 		j.mu.Unlock()
 		defer j.wg.Done()
@@ -246,6 +255,7 @@ func (j *jobs) after(d time.Duration, e event) tea.Cmd {
 
 // stream runs work that tells several events, in their order.
 func (j *jobs) stream(work func(ctx context.Context, tell func(event))) tea.Cmd {
+	// Without a buffer: the work goes no further than the screen has come, and a console that ends lets go of it.
 	events := make(chan event)
 	run := j.do(func(ctx context.Context) event {
 		defer close(events)

@@ -51,6 +51,8 @@ func (c *configuration) link(a *app, r engine.CurrencyRow) int64 {
 	return 0
 }
 
+// linkRow is the id of a currency's row. Links belong to CRM currencies, because an order is written in one; a shop
+// currency that no CRM currency has gets a row of another kind, which holds no link.
 func linkRow(r engine.CurrencyRow) string {
 	if r.CRMID == "" {
 		return "currency:" + strconv.FormatInt(r.ShopID, 10)
@@ -58,6 +60,7 @@ func linkRow(r engine.CurrencyRow) string {
 	return "link:" + r.CRMID
 }
 
+// currencyName has the code too: names are free text in both, and the code is what automatic linking goes by.
 func currencyName(name, code string) string {
 	if name == "" && code == "" {
 		return "(none)"
@@ -85,6 +88,7 @@ func (c *configuration) currencyRows(a *app, w int) []row {
 		}
 		return paragraph(line{{"Currencies and order states  ", strong}, {why, faint}}, w)
 	}
+	// The column is as wide as its widest rate: a rate that is cut off is another rate.
 	rates, widest := c.rates(a)
 	cols, heads := currencyColumns(w, widest), []string{"Currencies from CRM", "Currencies from shop"}
 	if w < fullWidth {
@@ -92,6 +96,7 @@ func (c *configuration) currencyRows(a *app, w int) []row {
 	}
 	head := columns(w-1, cols, span{heads[0], strong}, span{}, span{heads[1], strong}, span{"rate", faint}, span{"state", faint})
 	rows := []row{{line: line{{"", plain}}.and(head...)}}
+	// Red, because product prices depend on it (rules.md 5).
 	if !c.table.BasesAgree {
 		words := "! The CRM's base is " + c.table.CRMBase + ", the shop's " + c.table.ShopBase
 		if c.table.RateOfCRMBase != "" {
@@ -139,6 +144,7 @@ func (c *configuration) lacking(r engine.CurrencyRow) bool {
 	return r.State != "linked" && slices.Contains(c.table.UnlinkedShopActive, code)
 }
 
+// currencyRow is a currency with its link, or the list of the shop's in its place while that is open.
 func (c *configuration) currencyRow(a *app, r engine.CurrencyRow, cols []column, rate string, w int) row {
 	id := linkRow(r)
 	shopName := currencyName(r.ShopName, r.ShopCode)
@@ -173,6 +179,7 @@ func (c *configuration) currencyRow(a *app, r engine.CurrencyRow, cols []column,
 	return row{id: id, line: columns(w-2, cols, crm, span{"=>", faint}, span{shopName, plain}, span{rate, faint}, state)}
 }
 
+// currency is the row of the table under the cursor.
 func (c *configuration) currency() (engine.CurrencyRow, bool) {
 	i := slices.IndexFunc(c.table.Rows, func(r engine.CurrencyRow) bool { return linkRow(r) == c.grid.cursor })
 	if i < 0 {
@@ -204,6 +211,7 @@ func (c *configuration) editLink(a *app, r engine.CurrencyRow) string {
 	}
 	list := []choice{{"0", "(none)", ""}}
 	for _, s := range c.table.Rows {
+		// One shop currency, one choice, in whatever rows it stands.
 		if s.ShopID == 0 || slices.ContainsFunc(list, func(have choice) bool { return have.value == strconv.FormatInt(s.ShopID, 10) }) {
 			continue
 		}
@@ -251,6 +259,7 @@ func (c *configuration) linkedTo(a *app, shopID int64) (engine.CurrencyRow, bool
 // putLink takes a link into the draft. A shop currency has one CRM currency: another one that had it loses it.
 func (c *configuration) putLink(a *app, r engine.CurrencyRow, shopID int64) {
 	if shopID != 0 {
+		// As a change of its own in the draft: it is shown before it is saved, and can be undone.
 		if other, ok := c.linkedTo(a, shopID); ok && other.CRMID != r.CRMID {
 			c.putLink(a, other, 0)
 		}
@@ -260,6 +269,7 @@ func (c *configuration) putLink(a *app, r engine.CurrencyRow, shopID int64) {
 	if r.State == "linked" {
 		saved, from = r.ShopID, currencyName(r.ShopName, r.ShopCode)
 	}
+	// Back to what is saved is no change.
 	if shopID == saved {
 		a.draft.drop(linkRow(r))
 		return
@@ -274,6 +284,7 @@ func (c *configuration) putLink(a *app, r engine.CurrencyRow, shopID int64) {
 	} else {
 		s, _ := c.shop(shopID)
 		ch.to = currencyName(s.ShopName, s.ShopCode)
+		// Allowed, since people write what they like into the CRM's list, but never unsaid: no amount is converted.
 		if s.ShopCode != r.CRMCode {
 			ch.effect = "! " + r.CRMCode + " and " + s.ShopCode + " are different currencies: amounts will be taken as they are."
 		} else if n := a.heldFor(s.ShopCode); n > 0 {
@@ -337,6 +348,7 @@ func (c *configuration) currencyPane(a *app, r engine.CurrencyRow) []row {
 	return rows
 }
 
+// boolRank puts unlinking first.
 func boolRank(c change) int {
 	if strings.HasPrefix(c.row, "link:") && c.value == "0" {
 		return 1

@@ -44,6 +44,8 @@ func (d *details) read(a *app) tea.Cmd {
 // ask shows what the state file remembers, and asks shop and CRM.
 func (d *details) ask(a *app) tea.Cmd { return d.askThen(a, nil) }
 
+// askThen goes on with what depends on the answer. The state file's memory is shown meanwhile: two servers may take
+// seconds, and an empty screen looks like a fault.
 func (d *details) askThen(a *app, then func(a *app) tea.Cmd) tea.Cmd {
 	d.asking, d.old = true, false
 	return a.jobs.stream(func(ctx context.Context, tell func(event)) {
@@ -84,6 +86,7 @@ func (d *details) show(a *app) tea.Cmd {
 	if !a.ready {
 		return nil
 	}
+	// Shop and CRM are asked when a person looks, not by the clock: an open console costs the servers nothing.
 	stale := !d.asked || d.old || a.opt.Now().Sub(d.status.At) > freshFor
 	if stale && !d.asking && len(a.settings.Missing()) == 0 {
 		return d.ask(a)
@@ -131,6 +134,7 @@ func entityTitle(e store.Entity) string {
 	return string(e)
 }
 
+// number has its thousands apart; what is not known is no zero.
 func number(n int64) string {
 	if n < 0 {
 		return "?"
@@ -234,6 +238,7 @@ func (d *details) broken() bool {
 	})
 }
 
+// check is the check under the cursor.
 func (d *details) check() (engine.Check, bool) {
 	i := slices.IndexFunc(d.status.Checks, func(c engine.Check) bool { return "check:"+c.ID == d.grid.cursor })
 	if i < 0 {
@@ -242,6 +247,7 @@ func (d *details) check() (engine.Check, bool) {
 	return d.status.Checks[i], true
 }
 
+// entity is the row of the table under the cursor.
 func (d *details) entity() (engine.EntityStatus, bool) {
 	i := slices.IndexFunc(d.status.Entities, func(s engine.EntityStatus) bool { return "entity:"+string(s.Entity) == d.grid.cursor })
 	if i < 0 {

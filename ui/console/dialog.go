@@ -30,11 +30,13 @@ type question struct {
 	also  map[action]func(a *app) tea.Cmd
 }
 
+// ask opens a question. What was said before belongs to the screen below it.
 func (a *app) ask(q question) {
 	a.dlg = &dialog{title: q.title, rows: q.rows, at: inConfirm, run: q.run, left: q.left, also: q.also}
 	a.clear()
 }
 
+// page opens something to read; enter leaves it too, because nothing on it is decided.
 func (a *app) page(title string, rows []row) {
 	a.dlg = &dialog{title: title, rows: rows, at: inPage}
 	a.clear()
@@ -42,6 +44,7 @@ func (a *app) page(title string, rows []row) {
 
 // help shows all keys over whatever is in view.
 func (a *app) help() {
+	// A page of keys over itself would need as many esc as it was asked for.
 	if a.dlg != nil && a.dlg.title == keysTitle {
 		return
 	}
@@ -53,6 +56,7 @@ const keysTitle = "All keys"
 
 // key handles a key of the dialog.
 func (d *dialog) key(a *app, act action) tea.Cmd {
+	// Closed before, here and on y: what follows may open a dialog of its own.
 	if do := d.also[act]; do != nil {
 		a.dlg = nil
 		return do(a)
@@ -74,6 +78,7 @@ func (d *dialog) key(a *app, act action) tea.Cmd {
 	case up, down, pageUp, pageDown, top, bottom:
 		h := a.bodyHeight() - 2
 		by := map[action]int{up: -1, down: 1, pageUp: -h, pageDown: h, top: -1 << 20, bottom: 1 << 20}[act]
+		// Bounded by the rows as laid out in this width: a page never scrolls past its last row.
 		most := max(0, len(layout(d.rows, a.w-2))-h)
 		d.top = min(max(d.top+by, 0), most)
 	case retry:
@@ -86,6 +91,7 @@ func (d *dialog) key(a *app, act action) tea.Cmd {
 func (d *dialog) view(a *app, h int) (lines []string, above, below int) {
 	lines = append(lines, line{{" ", plain}, {d.title, strong}}.draw(&a.th, a.w), "")
 	rows := layout(d.rows, a.w-2)
+	// A wider window has fewer rows than the one it was scrolled in.
 	start := min(d.top, max(0, len(rows)-1))
 	end := min(len(rows), start+h-2)
 	for _, r := range rows[start:end] {

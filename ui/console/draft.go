@@ -11,6 +11,8 @@ import (
 
 // change is one unsaved edit.
 type change struct {
+	// One row has one edit at most, whose id is the row's: so a second edit of a value replaces the first, and the
+	// star finds its row.
 	row      string // id of the row it belongs to
 	on       place  // the screen of that row
 	label    string // "Access key"
@@ -112,6 +114,7 @@ func (d *draft) ask(a *app) {
 }
 
 func (d *draft) save(a *app) tea.Cmd {
+	// The command runs beside Update, where the draft may change meanwhile: it gets its own.
 	changes := slices.Clone(d.changes)
 	set := d.settings()
 	a.saving = true
@@ -119,6 +122,8 @@ func (d *draft) save(a *app) tea.Cmd {
 	return a.jobs.do(func(ctx context.Context) event {
 		var e savedEvent
 		var refused error
+		// The settings go first: what follows may need the connection that they describe. Each of the others is saved
+		// by itself, so that one refusal does not cost the rest.
 		if len(set) > 0 {
 			if refused = a.eng.Save(ctx, set); refused != nil {
 				e.errs = append(e.errs, refused)
@@ -139,6 +144,8 @@ func (d *draft) save(a *app) tea.Cmd {
 	})
 }
 
+// draftKey saves or undoes. All three work from any tab with a form, on the edits of all: two drafts with two saves
+// would be easy to half forget.
 func (a *app) draftKey(act action) tea.Cmd {
 	n := len(a.draft.changes)
 	if n == 0 {
@@ -149,6 +156,7 @@ func (a *app) draftKey(act action) tea.Cmd {
 	case save:
 		a.draft.ask(a)
 	case undo:
+		// No question for one change: it is easily made again. All of them at once are asked about.
 		last := a.draft.changes[n-1]
 		a.draft.drop(last.row)
 		a.say(plain, fmt.Sprintf("%s is as it was saved. Unsaved changes left: %d.", last.label, n-1))
@@ -167,6 +175,7 @@ func (a *app) draftKey(act action) tea.Cmd {
 }
 
 func (e savedEvent) apply(a *app) tea.Cmd {
+	// first is read before the settings are: afterwards nothing is missing any more.
 	reconnect, linked, first := false, false, len(a.settings.Missing()) > 0
 	for _, c := range e.saved {
 		reconnect = reconnect || c.on == onConnection && c.setting != ""
@@ -184,6 +193,7 @@ func (e savedEvent) apply(a *app) tea.Cmd {
 	default:
 		a.say(good, words)
 	}
+	// Other settings can mean another CRM, with other fields, currencies and statuses.
 	a.connection.stale, a.configuration.stale = true, true
 	// What the screens show depends on the settings: they are read first.
 	return a.readSettingsThen(func(a *app) tea.Cmd {

@@ -34,6 +34,8 @@ type lookEvent struct {
 	err        error
 }
 
+// look asks the engine and not the last runs: what makes an export unfinished or closed for good is its rule
+// (rules.md 7).
 func (x *exports) look(a *app) tea.Cmd {
 	return a.jobs.do(func(ctx context.Context) event {
 		e := lookEvent{map[string]store.Run{}, map[string]bool{}, nil}
@@ -85,6 +87,7 @@ func (x *exports) rows(a *app, w int) []row {
 	for _, kind := range kinds {
 		state, words := x.stateOf(a, kind)
 		r := row{id: "kind:" + kind, line: columns(w-2, kindColumns, span{kindTitle(kind), plain}, state, span{words, plain})}
+		// The only value of this tab that is typed. It is no draft: it is for the next export and is saved nowhere.
 		if a.ed != nil && a.ed.row == r.id {
 			r.line = columns(32, kindColumns[:2], span{kindTitle(kind), plain}, span{"since", faint}).and(span{"  ", plain}).and(a.ed.field(&a.th, 14)...)
 		}
@@ -98,6 +101,7 @@ func (x *exports) rows(a *app, w int) []row {
 			}
 		}
 	}
+	// Retrying and verifying have no row to start them from, but hold the run: what stands in the way must be seen.
 	if active && slices.Contains(otherKinds, running.Kind) {
 		state, words := x.stateOf(a, running.Kind)
 		l := columns(w-3, kindColumns, span{kindTitle(running.Kind), plain}, state, span{words, plain})
@@ -132,6 +136,7 @@ func (x *exports) stateOf(a *app, kind string) (span, string) {
 		if own := a.own[kind]; own != nil && own.stopping {
 			state = span{"stopping", warn}
 		}
+		// A running run has a message only while it waits, for a server that is away or asks to slow down.
 		if running.Message != "" {
 			if state.text == "running" {
 				state = span{"waiting", warn}
@@ -144,6 +149,7 @@ func (x *exports) stateOf(a *app, kind string) (span, string) {
 		return span{"starting", good}, "logging in and reading the CRM's fields ..."
 	}
 	if kind == "watch" {
+		// Why watch broke off stays until it runs again: nobody may have looked when it did.
 		if ran && last.Message != "" && last.State == store.Broken {
 			return span{"stopped", bad}, last.Message
 		}
@@ -164,6 +170,7 @@ func (x *exports) stateOf(a *app, kind string) (span, string) {
 		return ready, "placed since " + x.since
 	case len(a.settings.Missing()) > 0:
 		return span{"not ready", warn}, "the connection is not set up: 2 Connection"
+	// That it can be done once is said before it is done.
 	case kind == "customers" && n >= 0:
 		return ready, number(n) + " to look at; can be exported once"
 	case kind == "customers":
@@ -213,6 +220,7 @@ func (x *exports) act(a *app, act action) (tea.Cmd, string) {
 		if !onKind {
 			return a.openRecord(x.grid.cursor), ""
 		}
+		// An unfinished export has its date: another one would be another export.
 		if _, open := x.unfinished[kind]; kind == "orders" && !open {
 			x.editSince(a, false)
 			return nil, ""
@@ -241,6 +249,7 @@ func (x *exports) act(a *app, act action) (tea.Cmd, string) {
 // editSince sets the date since when orders of the past are exported.
 func (x *exports) editSince(a *app, thenExport bool) {
 	ed := dateEditor("kind:orders", x.since)
+	// Enter must take something: the beginning of the year is the usual wish, and up and down start from a date.
 	if x.since == "" {
 		ed.input.SetValue(fmt.Sprintf("%d-01-01", a.opt.Now().Year()))
 		ed.input.CursorEnd()
@@ -273,18 +282,22 @@ func (x *exports) start(a *app, kind string) (tea.Cmd, string) {
 		return nil, "The connection is not set up: " + missingWords(a) + ". 2 Connection."
 	case x.closed[kind]:
 		return nil, "Customers can be exported once, and were. `cartiger export customers --help` says how to reopen it."
+	// Orders of the past are off by default (rules.md 7): without a date nothing is exported, and all is not offered.
 	case kind == "orders" && x.since == "" && !open:
 		x.editSince(a, true)
 		return nil, ""
+	// No question and no checks: both came when it began, and it goes on with what it was started with.
 	case open:
 		return x.run(a, kind, x.options(kind, true)), ""
 	case x.checking:
 		return nil, "The checks are being made."
 	}
+	// Asked anew and not taken from Details: the answer there may be from before somebody changed the CRM.
 	x.checking = true
 	a.say(faint, "checking shop and CRM before the export ...")
 	return a.details.askThen(a, func(a *app) tea.Cmd {
 		x.checking = false
+		// The checks take seconds, in which a person goes on. A question may not open over what is being done there.
 		if a.at != onExport || !a.free() {
 			a.say(plain, "The checks are done: e on 4 Export goes on.")
 			return nil
@@ -294,6 +307,8 @@ func (x *exports) start(a *app, kind string) (tea.Cmd, string) {
 	}), ""
 }
 
+// options are those of the kind. A day begins at midnight where the console runs; what is resumed keeps the date of
+// its beginning.
 func (x *exports) options(kind string, resume bool) engine.ExportOptions {
 	o := engine.ExportOptions{Resume: resume}
 	if kind == "orders" && x.since != "" && !resume {
@@ -323,6 +338,7 @@ func (x *exports) confirm(a *app, kind string) {
 		w := levelWord(c.Level)
 		r := row{line: line{{"  " + pad(clean(c.Title), 18), plain}, {pad(w.text, 9), w.tone}, {c.Text, plain}}, wrap: true}
 		rows = append(rows, r)
+		// Other failures stop some records, which are held with their reason; these would stop all.
 		if c.Level == engine.Failure && slices.Contains(blocking, c.ID) {
 			blocked = append(blocked, r, prose(plain, "  "+c.Cure))
 		}

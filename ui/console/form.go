@@ -58,6 +58,7 @@ func newInput(value string) textinput.Model {
 
 // typing edits text. A secret starts empty and is never drawn.
 func typing(row, value string, secret bool) *editor {
+	// The console has only a mark in place of a saved secret, and must not offer that for editing.
 	if secret {
 		value = ""
 	}
@@ -66,6 +67,7 @@ func typing(row, value string, secret bool) *editor {
 
 // choosing edits a value by choosing from a list.
 func choosing(row, value string, choices []choice) *editor {
+	// A value that is not in the list (a picklist that has lost it) leaves the cursor on the first choice.
 	at := slices.IndexFunc(choices, func(c choice) bool { return c.value == value })
 	return &editor{row: row, listed: true, choices: choices, at: max(at, 0)}
 }
@@ -101,7 +103,9 @@ func typedField(row, value string, f engine.MandatoryField) *editor {
 	return typing(row, value, false)
 }
 
+// dateEditor edits a day as the CRM and the command line write it.
 func dateEditor(row, value string) *editor {
+	// What is no date yet ("--None--") would have to be deleted letter by letter.
 	if _, err := time.Parse(time.DateOnly, value); err != nil {
 		value = ""
 	}
@@ -178,6 +182,7 @@ func (ed *editor) key(a *app, msg tea.KeyMsg) (cmd tea.Cmd, message string, clos
 	case up, down, pageUp, pageDown, top, bottom:
 		by := map[action]int{up: -1, down: 1, pageUp: -maxListed, pageDown: maxListed, top: -len(ed.choices), bottom: len(ed.choices)}[act]
 		if ed.step != nil {
+			// Up is a later day: a list goes down with up, a figure goes up.
 			ed.input.SetValue(ed.step(ed.input.Value(), -by))
 			ed.input.CursorEnd()
 			return nil, "", false
@@ -193,6 +198,7 @@ func (ed *editor) key(a *app, msg tea.KeyMsg) (cmd tea.Cmd, message string, clos
 	}
 	if msg.Type == tea.KeyRunes || msg.Type == tea.KeySpace {
 		var refused bool
+		// At the key (rules.md 6): what was refused at the end would have to be found in what was typed.
 		msg, refused = ed.allowed(msg)
 		if refused {
 			message = "Not allowed here. " + sentence(ed.rule)
@@ -236,6 +242,9 @@ func (ed *editor) allowed(msg tea.KeyMsg) (tea.KeyMsg, bool) {
 	return msg, refused
 }
 
+// take is enter: it gives the value to the screen if it may be one. In a search enter has two steps, first to search
+// and then to take the choice; an edited text begins with the first again, or enter would take a record that the text
+// does not name.
 func (ed *editor) take(a *app) (tea.Cmd, string, bool) {
 	value, label := ed.value(), ""
 	switch {
@@ -265,6 +274,7 @@ type foundEvent struct {
 	err     error
 }
 
+// find asks the CRM, with enter and not while typing: each question is a request to a server that others use as well.
 func (ed *editor) find(a *app) tea.Cmd {
 	words := strings.TrimSpace(ed.input.Value())
 	if words == "" {

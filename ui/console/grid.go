@@ -90,8 +90,10 @@ func (g *grid) matching(rows []row) []row {
 	keep, seen := false, false
 	for i, r := range rows {
 		switch {
+		// Kept or dropped with the row above.
 		case r.kids:
 		case r.id == "":
+			// A heading waits in heads until a row below it matches; one whose rows all fail is dropped by the next.
 			keep = false
 			if seen && (len(r.line) == 0 || rows[i-1].id != "" || rows[i-1].kids) {
 				heads = nil // of the lines above
@@ -133,6 +135,8 @@ func (g *grid) follow(rows []row, h int) {
 		g.cursor, g.at, g.top = "", 0, 0
 		return
 	}
+	// Until a person has moved it the cursor stays on the first row, whatever comes in above: lists fill one answer
+	// after the other. Later, where its row is gone, it stays at that height of the list.
 	if i := slices.Index(ids, g.cursor); i >= 0 && g.moved {
 		g.at = i
 	} else {
@@ -143,6 +147,7 @@ func (g *grid) follow(rows []row, h int) {
 		g.cursor = ids[g.at]
 	}
 	first := slices.IndexFunc(rows, func(r row) bool { return r.id == g.cursor })
+	// Rows that belong to the cursor's (an open list, a bar) come into view with it.
 	last := first
 	for last+1 < len(rows) && rows[last+1].kids {
 		last++
@@ -160,6 +165,7 @@ func (g *grid) follow(rows []row, h int) {
 	}
 	cursorRow := slices.IndexFunc(rows, func(r row) bool { return r.id == g.cursor })
 	switch {
+	// The cursor's row wins where it does not fit together with what belongs to it.
 	case first < g.top && cursorRow-first < h:
 		g.top = first
 	case cursorRow < g.top:
@@ -191,6 +197,7 @@ func (g *grid) view(th *theme, rows []row, w, h int) (lines []string, above, bel
 		l := r.line
 		if r.id != "" && r.id == g.cursor {
 			mark = span{"> ", accent}
+			// A copy: drawing changes nothing that it was given.
 			l = slices.Clone(l)
 			for i := range l {
 				if l[i].tone == plain {

@@ -12,6 +12,7 @@ import (
 type place uint16
 
 const (
+	// Bits, because most bindings hold in several places, and the page of keys groups them by place.
 	onDetails place = 1 << iota
 	onConnection
 	onConfiguration
@@ -111,6 +112,8 @@ var bindings = []binding{
 
 	bind(open, onConnection, "enter e", "enter", "edit", "edit the value (also e)"),
 	bind(runTest, onConnection, "t", "t", "test", "validate and test the connection with the values as they stand here; saves nothing"),
+	// h and l are left and right as in vi, except on Configuration, which has nothing to the left or right: there l
+	// links.
 	bind(nextModule, onConnection, "m right l", "m", "module", "mandatory fields of the next module (also right and l)"),
 	bind(prevModule, onConnection, "left h", "left", "", "mandatory fields of the module before (also h)"),
 
@@ -132,6 +135,7 @@ var bindings = []binding{
 	bind(export, onExport, "e", "e", "export", "export what the cursor is on, or go on with an unfinished export"),
 	bind(preview, onExport, "d", "d", "preview", "show what would be written, without writing"),
 	bind(pause, anyRun, "p", "p", "pause", "pause what runs, or let it go on"),
+	// x takes something away wherever it is bound: a link, a default, a run.
 	bind(stop, anyRun, "x", "x", "stop", "stop what runs; nothing is lost, e goes on later"),
 	bind(watch, anyRun, "w", "w", "watch", "follow the shop: carry every change over as it happens"),
 	bind(open, onExport, "enter", "enter", "detail", "all about the line: the run, or what was sent, answered and would be sent now; sets the date of past orders"),
@@ -155,12 +159,14 @@ var bindings = []binding{
 	bind(yes, inConfirm, "y Y", "y", "yes, do it", "does what the question says; enter never does"),
 	bind(preview, inConfirm, "d", "d", "", "before an export: show what would be written"),
 	bind(no, inConfirm, "n N esc q", "n", "no", "leaves things as they are (also esc)"),
+	// Bound so that it can say what y and esc do: a key that seems dead is pressed again.
 	bind(open, inConfirm, "enter", "enter", "", ""),
 	bind(up, inPage|inConfirm, "up k", "up/dn", "scroll", "scroll"),
 	bind(down, inPage|inConfirm, "down j", "down", "", ""),
 	bind(top, inPage|inConfirm, "g home", "g", "", ""),
 	bind(bottom, inPage|inConfirm, "G end", "G", "", ""),
 	bind(retry, inPage, "r", "r", "", "on the page of a held or failed record: retry it"),
+	// q leaves the page, not the program: who has read a page to its end means the page.
 	bind(back, inPage, "esc enter q", "esc", "back", "back to the screen"),
 
 	bind(open, inText|inFilter, "enter", "enter", "take", "take the value into the draft; nothing is saved yet"),
@@ -176,12 +182,14 @@ var bindings = []binding{
 	bind(back, inText|inChoice|inFilter, "esc", "esc", "leave as it was", "leave the value as it was"),
 
 	bind(help, anyScreen|inPage|inConfirm|inChoice, "? f1", "?", "keys", "all keys (also F1)"),
+	// A question mark is text where text is typed.
 	bind(help, inText|inFilter, "f1", "F1", "keys", "all keys"),
 	bind(quit, anyScreen, "q", "q", "quit", "quit; asks while changes are unsaved or an export runs here"),
 	bind(interrupt, anyScreen|inPage|inConfirm|inText|inChoice|inFilter, "ctrl+c", "ctrl+c", "", "quit from everywhere; a second time without asking"),
 }
 
 // actionOf finds what a key does at a place.
+// The first binding wins, so one key can mean different things in different places but never two in one.
 func actionOf(msg tea.KeyMsg, at place) action {
 	name := msg.String()
 	if name == " " {

@@ -15,10 +15,12 @@ func (c *configuration) propose(a *app) (tea.Cmd, string) {
 	switch {
 	case len(a.settings.Missing()) > 0:
 		return nil, "Currencies are linked once shop and CRM are connected: " + missingWords(a) + "."
+	// Linking may create currencies and takes the lease for it (rules.md 9.1), which the run holds.
 	case a.busy() != "":
 		return nil, a.busy() + " Automatic linking waits for that; enter links by hand meanwhile."
 	case c.linking:
 		return nil, "Shop and CRM are being asked already."
+	// The proposal is made from what is saved: with unsaved links it would show one thing and do another.
 	case slices.ContainsFunc(a.draft.changes, func(ch change) bool { return strings.HasPrefix(ch.row, "link:") }):
 		return nil, "Currency links are unsaved: s saves them or u undoes them first."
 	}
@@ -26,6 +28,8 @@ func (c *configuration) propose(a *app) (tea.Cmd, string) {
 	return c.proposal(a, true), ""
 }
 
+// proposal asks for the steps; asked says that a person waits for the answer. It writes nothing, so it needs no
+// lease.
 func (c *configuration) proposal(a *app, asked bool) tea.Cmd {
 	c.linking = true
 	return a.jobs.do(func(ctx context.Context) event {
@@ -69,6 +73,8 @@ func (e proposedEvent) apply(a *app) tea.Cmd {
 			a.configuration.linking = true
 			a.say(faint, "linking ...")
 			return a.jobs.do(func(ctx context.Context) event {
+				// The steps are worked out anew and not those of the question: both servers may have changed while it
+				// was read.
 				steps, err := a.eng.LinkCurrencies(ctx)
 				return linkedEvent{steps, err}
 			})

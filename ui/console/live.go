@@ -40,6 +40,8 @@ type live struct {
 	trouble  int64 // held + failed when the troubles were read
 	err      error
 
+	// The rate is kept for each second that passes, seen or not; what is drawn of it (recent, levels) is a copy of
+	// once a second: rows that shift all the time cannot be read, and cost most of a slow line.
 	rate    [keptSeconds]int64 // records finished in each of the last seconds, the newest last
 	rateAt  time.Time          // the second of the last element
 	done    int64
@@ -49,6 +51,8 @@ type live struct {
 	recent  []store.Entry
 	levels  []int64
 
+	// A pass of watch that finds nothing leaves nothing in the log. That its count of requests has grown is the sign
+	// that it still looks.
 	looked   time.Time // when watch last asked the shop something; zero = not seen yet
 	asked    int64     // its shop requests then
 	watching int64     // the run that they are of
@@ -64,6 +68,8 @@ func (l *live) init() { l.runs = map[string]store.Run{} }
 
 // running is the run that goes on now, wherever.
 func (l *live) running() (store.Run, bool) {
+	// The row of a run whose process was killed says running for ever: only a living holder makes it true. Where
+	// several rows say so, the holder's own is meant.
 	if !l.held {
 		return store.Run{}, false
 	}
@@ -101,18 +107,21 @@ type pollEvent struct {
 
 // poll looks at the state file once.
 func (a *app) poll() tea.Cmd {
+	// What the command needs is taken here, in Update: it runs beside it, and must not read the app.
 	lastID, trouble, read := a.live.lastID, a.live.trouble, a.live.read
 	st, now := a.opt.State, a.opt.Now
 	return a.jobs.do(func(ctx context.Context) event {
 		e := pollEvent{}
 		l := &e.live
 		l.runs = map[string]store.Run{}
+		// The steps are one look: after an error the rest would mix what is new with what was.
 		look := func(step func() error) {
 			if e.err == nil {
 				e.err = step()
 			}
 		}
 		look(func() (err error) { l.holder, l.held, err = st.Holder(ctx); return err })
+		// Kind by kind and not the latest few of all: a watch that has run for months is older than fifty retries.
 		for _, kind := range slices.Concat(kinds, otherKinds) {
 			look(func() error {
 				run, ok, err := st.LastRun(ctx, kind)
@@ -171,12 +180,15 @@ func (a *app) tick(d time.Duration) tea.Cmd {
 
 func (e pollEvent) apply(a *app) tea.Cmd {
 	l := &a.live
+	// The next look is planned when this one has come, so a slow disk makes them rarer and never piles them up. A run
+	// that was started here counts before its row is there.
 	next := slowPoll
 	if _, active := l.running(); active || len(a.own) > 0 {
 		next = fastPoll
 	}
 	tick := a.tick(next)
 	if e.err != nil {
+		// Told once, not once a second; what was last seen stays in view, and the looks go on.
 		if l.err == nil || l.err.Error() != e.err.Error() {
 			a.fail("read the state file", e.err)
 		}
@@ -185,12 +197,14 @@ func (e pollEvent) apply(a *app) tea.Cmd {
 	}
 	was, wasRunning := l.running()
 	l.err = nil
+	// At the first look nothing has begun or ended: what runs did so before.
 	wasRead := l.read
 	l.read = true
 	l.at, l.holder, l.held, l.counts = e.live.at, e.live.holder, e.live.held, e.live.counts
 	if e.fresh {
 		l.troubles, l.trouble = e.troubles, e.live.trouble
 	}
+	// Entries never wait: the line mode tells each of them.
 	if n := len(e.entries); n > 0 {
 		l.entries = append(l.entries, e.entries...)
 		l.lastID = e.entries[n-1].ID
@@ -227,6 +241,7 @@ func (e pollEvent) apply(a *app) tea.Cmd {
 		cmds = append(cmds, a.activity.show(a)) // its list of runs has one more, or the end of one
 	}
 	if ended {
+		// An end decides whether an export is unfinished or closed, whoever ran it.
 		cmds = append(cmds, a.export.look(a))
 	}
 	if ended || a.at == onDetails && !maps.Equal(a.details.counts, l.counts) && l.at.Sub(a.details.countedAt) >= slowCounts {
@@ -238,9 +253,11 @@ func (e pollEvent) apply(a *app) tea.Cmd {
 
 // measure keeps the rate: how many records were finished in each second.
 func (l *live) measure(runs map[string]store.Run) {
+	// By the runs as they are, not as they are drawn: those may be waiting for their share of the line.
 	fresh := live{runs: runs, holder: l.holder, held: l.held, at: l.at}
 	run, active := fresh.running()
 	second := l.at.Truncate(time.Second)
+	// Bounded: after a night asleep, and at the first look, all seconds are empty after keptSeconds steps.
 	for steps := 0; l.rateAt.Before(second) && steps < keptSeconds; steps++ {
 		copy(l.rate[:], l.rate[1:])
 		l.rate[keptSeconds-1] = 0
@@ -248,10 +265,12 @@ func (l *live) measure(runs map[string]store.Run) {
 	}
 	l.rateAt = second
 	if !active || run.State == store.Paused {
+		// A pause is no slowness: what comes after it is measured anew.
 		l.samples, l.doneRun = nil, 0
 		return
 	}
 	done := run.Sum()
+	// What a run had done before it was first seen was not done in this second.
 	if run.ID == l.doneRun {
 		l.rate[keptSeconds-1] += max(0, done-l.done)
 	}

@@ -26,6 +26,7 @@ func timeOf(e store.Entry, now time.Time) string {
 // entryLine is a line of the log.
 func entryLine(e store.Entry, at string, w int) line {
 	label, state := e.Label, span{string(e.State), stateTone(e.State)}
+	// A line without a state tells its level in its place; the common one is left out.
 	if e.State == "" && e.Level != "info" {
 		state = span{e.Level, map[string]tone{"warning": warn, "error": bad}[e.Level]}
 	}
@@ -38,6 +39,7 @@ func entryLine(e store.Entry, at string, w int) line {
 	return columns(w, entryColumns(w), span{at, faint}, span{label, plain}, state, span{e.Message, plain})
 }
 
+// stateTone is good only for what has changed the CRM: unchanged is most of an export and must not drown the rest.
 func stateTone(s store.State) tone {
 	switch s {
 	case store.Created, store.Updated:

@@ -48,6 +48,7 @@ func (c *connection) modules() []string {
 	return found
 }
 
+// rank puts what the order does not know behind all that it does.
 func rank(order []string, s string) int {
 	if i := slices.Index(order, s); i >= 0 {
 		return i
@@ -74,6 +75,7 @@ func (c *connection) fieldRows(a *app, w int) []row {
 	c.module = min(c.module, len(modules)-1)
 	module := modules[c.module]
 	head := line{{"Mandatory fields   ", strong}, {"module < ", faint}, {module, accent}, {" >", faint}, {fmt.Sprintf("  %d of %d", c.module+1, len(modules)), faint}}
+	// Named beside the module in view: the others are out of sight, and any of them holds records.
 	if lack := c.lacking(a); len(lack) > 0 {
 		words := "   ! no default: " + strings.Join(lack, ", ")
 		if width(head.String()+words) > w-2 {
@@ -106,6 +108,7 @@ func (c *connection) lacking(a *app) []string {
 	return modules
 }
 
+// fieldIndent is where the value stands: an open list hangs below it.
 func fieldIndent(w int) int {
 	if w-2 >= 70 {
 		return 22 + 2 + 20 + 2 + 10 + 2
@@ -115,6 +118,7 @@ func fieldIndent(w int) int {
 
 func fieldRow(f engine.MandatoryField) string { return "field:" + f.Module + "." + f.Field }
 
+// typeWord is the type as people say it; the others are words already.
 func typeWord(f engine.MandatoryField) string {
 	switch f.Type {
 	case "picklist":
@@ -127,6 +131,7 @@ func typeWord(f engine.MandatoryField) string {
 	return f.Type
 }
 
+// fieldValue is what fills a field, by what stands first: the editor, the draft, a lack, a default.
 func (c *connection) fieldValue(a *app, f engine.MandatoryField, w int) line {
 	id := fieldRow(f)
 	if a.ed != nil && a.ed.row == id {
@@ -138,6 +143,7 @@ func (c *connection) fieldValue(a *app, f engine.MandatoryField, w int) line {
 	switch v := shownDefault(f); {
 	case f.Needed:
 		return line{{"! no default", bad}}
+	// Both, because the default is only used where the shop has no value.
 	case v != "" && f.Source != "":
 		return line{{v, plain}, {" when not " + f.Source, faint}}
 	case v != "":
@@ -225,6 +231,7 @@ func (c *connection) edit(a *app, f engine.MandatoryField) {
 		if len(modules) == 0 && f.Type == "owner" {
 			modules = ownerModules
 		}
+		// The value is an id, which nobody types on; a name is searched for.
 		ed.input.SetValue("")
 		ed.searching(a, modules)
 	case "text":

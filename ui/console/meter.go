@@ -26,6 +26,8 @@ const (
 // allow says whether progress may be drawn now.
 func (t *traffic) allow(now time.Time) bool {
 	written := t.written.Load()
+	// What was written since the last look is charged afterwards: only the renderer knows how much of a screen it
+	// sends.
 	if !t.free {
 		t.credit -= written - t.seen
 	}
@@ -65,6 +67,7 @@ func (m fileMeter) Write(p []byte) (int, error) {
 // WriteString keeps io.WriteString from going past the count.
 func (m fileMeter) WriteString(s string) (int, error) { return m.Write([]byte(s)) }
 
+// meterOf keeps a file a file: hidden behind a plain writer it would be no terminal to Bubble Tea.
 func meterOf(w io.Writer, t *traffic) io.Writer {
 	if f, ok := w.(*os.File); ok {
 		return fileMeter{f, t}

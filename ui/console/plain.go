@@ -76,6 +76,8 @@ func runPlain(ctx context.Context, a *app, o Options, cols int) error {
 		if a.quitting {
 			return a.unread
 		}
+		// Words that came meanwhile have ended the prompt's line; while a run goes on telling, each would bring it
+		// again.
 		if u.asked && u.prompt == "" && u.idle() {
 			u.ask() // again, below what was told meanwhile
 		}
@@ -93,6 +95,7 @@ func runPlain(ctx context.Context, a *app, o Options, cols int) error {
 		case l := <-typed:
 			restore()
 			u.asked, u.prompt = false, ""
+			// The end of the input is a hang-up: what runs ends cleanly, then the loop ends by quitting.
 			if l.err != nil {
 				u.start(a.leave())
 				u.update(nil)
@@ -148,6 +151,7 @@ func (u *lines) start(cmd tea.Cmd) {
 	}()
 }
 
+// update gives a message to the same Update as the screen's, so that there is one set of rules for keys.
 func (u *lines) update(msg tea.Msg) {
 	if _, ok := msg.(tea.QuitMsg); ok {
 		u.a.quitting = true
@@ -157,6 +161,7 @@ func (u *lines) update(msg tea.Msg) {
 	u.start(cmd)
 }
 
+// press is a key of the screen that a line stands for.
 func (u *lines) press(key tea.KeyType, runes ...rune) {
 	u.update(tea.KeyMsg{Type: key, Runes: runes})
 }
@@ -205,6 +210,7 @@ func (u *lines) tell() {
 	if a.live.read && !u.started {
 		u.started, u.entry = true, a.live.lastID
 	}
+	// Not from recent, which skips: a line mode that leaves lines out tells a wrong story.
 	for _, e := range a.live.entries {
 		if u.started && e.ID > u.entry {
 			u.say(strings.Join(strings.Fields(entryLine(e, e.At.Local().Format(time.TimeOnly), 1<<12).String()), " "))
@@ -218,6 +224,7 @@ func (u *lines) tell() {
 		for _, r := range layout(a.dlg.rows, a.w) {
 			u.say(r.line.String())
 		}
+		// A page that is printed has been shown; nobody has to leave it.
 		if a.dlg.at == inPage {
 			u.press(tea.KeyEsc)
 		}
@@ -314,6 +321,7 @@ func (u *lines) typed(text string) {
 	}
 }
 
+// answer gives a line to the question. One that is no answer leaves the question open; it is not printed again.
 func (u *lines) answer(text string) {
 	msg, ok := keyNamed(text)
 	if !ok {
@@ -329,6 +337,7 @@ func (u *lines) answer(text string) {
 // value takes a typed value as a whole, or says why it is not allowed.
 func (u *lines) value(ed *editor, text string) {
 	switch {
+	// Enter alone leaves things as they are, as the prompt says; emptying a value needs its own sign.
 	case text == "" && !ed.secret && ed.value() != "":
 		u.press(tea.KeyEnter) // as it was
 		return
@@ -346,6 +355,7 @@ func (u *lines) value(ed *editor, text string) {
 	u.press(tea.KeyEnter)
 }
 
+// search takes a number for a choice and anything else for another name.
 func (u *lines) search(ed *editor, text string) {
 	if text == "" {
 		u.press(tea.KeyEsc)
@@ -360,6 +370,7 @@ func (u *lines) search(ed *editor, text string) {
 	u.press(tea.KeyEnter)
 }
 
+// numbered reads a number of a printed list, which begins at 1, as an index.
 func numbered(text string, n int) (int, bool) {
 	i, err := strconv.Atoi(text)
 	return i - 1, err == nil && i >= 1 && i <= n
@@ -384,6 +395,7 @@ func (u *lines) command(text string) {
 		}
 		s.list().cursor, s.list().moved = ids[i], true
 	}
+	// Their effect is only seen on a screen.
 	if slices.Contains([]action{up, down, top, bottom, pageUp, pageDown, filter}, actionOf(msg, a.at)) {
 		u.say("Lines have numbers here: type a key and the number, such as enter 3. /text shows only the lines that hold a text.")
 		return

@@ -12,6 +12,8 @@ import (
 	"cartiger/store"
 )
 
+// preview runs the export without its writes (rules.md 7). It needs no lease, so it is no run of ours: leaving its
+// page ends it, and nothing asks at q.
 func (x *exports) preview(a *app, kind string) (tea.Cmd, string) {
 	_, open := x.unfinished[kind]
 	switch {
@@ -52,6 +54,7 @@ const maxPreviewed = 2000
 func (e previewedEvent) apply(a *app) tea.Cmd {
 	page := a.export.page
 	a.export.page = nil
+	// The page of all keys may lie over it.
 	if a.dlg != page && (a.dlg == nil || a.dlg.under != page) {
 		return nil // the person has left
 	}

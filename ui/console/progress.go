@@ -12,6 +12,7 @@ const barWidth = 54
 
 // progress is the bar of a run and its figures.
 func (x *exports) progress(a *app, run store.Run, w int) []row {
+	// Watch has no end that a bar could come near to.
 	if run.Kind == "watch" {
 		return []row{{kids: true, line: line{{" " + a.live.watched(run), plain}, {"   " + requests(run), faint}}}}
 	}
@@ -20,10 +21,13 @@ func (x *exports) progress(a *app, run store.Run, w int) []row {
 	bw := min(barWidth, w-6-width(figures))
 	l := line{{" ", plain}}.and(a.th.bar(bw, done, run.Total)...).and(span{figures, strong})
 	bars := row{kids: true, line: l}
+	// Here the orders written stay at nothing for a while: without the word it looks stuck.
 	if done == 0 && run.State == store.Running && run.Kind == "orders" {
 		return []row{bars, {kids: true, line: toned(faint, " what the orders need comes first: products and customers")}}
 	}
 	words := []string{" created " + number(run.Created)}
+	// Updated is left out where it is nothing, as in most exports, and unchanged in a narrow window; held and
+	// failed always stand.
 	if run.Updated > 0 {
 		words = append(words, "updated "+number(run.Updated))
 	}
@@ -32,6 +36,7 @@ func (x *exports) progress(a *app, run store.Run, w int) []row {
 	}
 	c := line{{strings.Join(words, "  "), plain}, {"  held " + number(run.Held), troubleTone(run.Held, warn)}, {"  failed " + number(run.Failed), troubleTone(run.Failed, bad)}}
 	var pace, left string
+	// Below that the figure would read 0.0, and the end would be days away.
 	if speed := a.live.speed(); speed >= 0.05 && run.State == store.Running {
 		pace = fmt.Sprintf("   %.0f/s", speed)
 		if speed < 10 {
@@ -47,6 +52,7 @@ func (x *exports) progress(a *app, run store.Run, w int) []row {
 	return []row{bars, {kids: true, line: c.and(span{pace + left, faint})}}
 }
 
+// troubleTone colours a count only when it is one: a red zero is looked at for nothing.
 func troubleTone(n int64, t tone) tone {
 	if n == 0 {
 		return plain

@@ -25,6 +25,7 @@ func (a *app) quit() tea.Cmd {
 }
 
 // leave stops the own runs and quits when they have ended.
+// Update quits then: a run may end before this returns, or long after.
 func (a *app) leave() tea.Cmd {
 	a.leaving = true
 	for _, run := range a.own {
@@ -42,6 +43,7 @@ func (a *app) interrupt() tea.Cmd {
 		a.dlg = nil
 		return a.leave()
 	}
+	// Without what lies over the screen, or its keys would answer the question.
 	a.ed, a.find, a.dlg = nil, nil, nil
 	return a.quit()
 }
@@ -50,6 +52,7 @@ func (a *app) interrupt() tea.Cmd {
 type stoppingEvent struct{}
 
 func (stoppingEvent) apply(a *app) tea.Cmd {
+	// Nothing can be answered any more; what stands there would hide that it ends.
 	a.dlg, a.ed, a.find = nil, nil, nil
 	a.say(warn, "Stopping: records in flight are being finished ...")
 	return nil

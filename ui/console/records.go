@@ -25,6 +25,7 @@ func recordOf(row string) (store.Entity, int64, bool) {
 	if !ok {
 		return "", 0, false
 	}
+	// A line of the log has its own number behind the record's.
 	parts := strings.Split(rest, ":")
 	if len(parts) < 2 {
 		return "", 0, false
@@ -106,6 +107,7 @@ func (e recordEvent) apply(a *app) tea.Cmd {
 		return nil
 	}
 	page := a.dlg
+	// What the page has told is why one retries: it must not have to be found again in the list.
 	page.also = map[action]func(a *app) tea.Cmd{retry: func(a *app) tea.Cmd {
 		cmd, why := a.runKey(retry, recordRow(e.entity, e.shopID))
 		if why != "" {
@@ -114,8 +116,11 @@ func (e recordEvent) apply(a *app) tea.Cmd {
 		return cmd
 	}}
 	page.rows = append(page.rows, row{}, heading(wouldTitle), prose(faint, "  asking shop and CRM ..."))
+	// What would be sent costs questions to both servers; what was sent is read from the state file, and shown at
+	// once.
 	page.busy = true
 	ctx, cancel := context.WithCancel(a.jobs.ctx)
+	// Nobody waits for the answer of a page that was left.
 	page.left = func(*app) tea.Cmd { cancel(); return nil }
 	return a.jobs.do(func(context.Context) event {
 		defer cancel()
@@ -133,9 +138,11 @@ type wouldEvent struct {
 	err   error
 }
 
+// It goes into the page that asked, in view or not: it may lie under the page of keys.
 func (e wouldEvent) apply(*app) tea.Cmd {
 	p := e.page
 	p.busy, p.left = false, nil
+	// Without the row that said that it was being asked.
 	rows := p.rows[:len(p.rows)-1]
 	switch {
 	case e.err != nil:
@@ -188,6 +195,7 @@ func recordPage(v engine.RecordView) []row {
 // document shows JSON as one row per field, so that it can be read in a narrow window.
 func document(text string) []row {
 	var v any
+	// What is no JSON is shown as it is: it is there to be looked at.
 	if err := json.Unmarshal([]byte(text), &v); err != nil {
 		return []row{prose(plain, "  "+text)}
 	}
@@ -236,6 +244,7 @@ func (a *app) troubleAt(cursor string) (store.Outcome, bool) {
 	return a.live.troubles[i], true
 }
 
+// why is the detail, a sentence; the reason is one word for programs.
 func why(o store.Outcome) string {
 	if o.Detail == "" {
 		return o.Reason
@@ -243,6 +252,7 @@ func why(o store.Outcome) string {
 	return o.Detail
 }
 
+// labelOf names a record, by its id where the shop gave it no name.
 func labelOf(o store.Outcome) string {
 	if o.Label == "" {
 		return fmt.Sprintf("%s %d", o.Entity, o.ShopID)

@@ -27,6 +27,8 @@ const retryKind = "retry"
 // busy says who runs what, when something runs.
 func (a *app) busy() string {
 	if run, active := a.live.running(); active {
+		// One run at a time: the lease of the state file (rules.md 9.1) would refuse a second. Said here, the answer has
+		// the keys that end the first.
 		if a.own[run.Kind] != nil {
 			how := "x stops it, p pauses it"
 			if run.Kind == "watch" {
@@ -36,6 +38,7 @@ func (a *app) busy() string {
 		}
 		return fmt.Sprintf("%s runs %s since %s: p asks to pause, x to stop.", run.Who, strings.ToLower(kindTitle(run.Kind)), run.Started.Local().Format("15:04:05"))
 	}
+	// Started a moment ago, and its row is not there yet.
 	for _, kind := range slices.Sorted(maps.Keys(a.own)) {
 		return runName(kind) + " runs already."
 	}
@@ -44,6 +47,7 @@ func (a *app) busy() string {
 
 // begin runs something that holds the run, until it ends or is stopped.
 func (a *app) begin(kind string, work func(ctx context.Context) endedEvent) tea.Cmd {
+	// A context of its own, under that of all jobs: x ends the run alone, quitting ends everything.
 	ctx, cancel := context.WithCancel(a.jobs.ctx)
 	a.own[kind] = &ownRun{cancel: cancel}
 	return tea.Batch(a.tick(fastPoll), a.jobs.do(func(context.Context) event {
@@ -63,19 +67,23 @@ type endedEvent struct {
 }
 
 func (e endedEvent) apply(a *app) tea.Cmd {
+	// The end comes from the run itself, not from the state file: only here its error is known.
 	own := a.own[e.kind]
 	delete(a.own, e.kind)
 	stopped := own != nil && own.stopping
 	name := runName(e.kind)
 	counts := store.Counts{Created: e.summary.Created, Updated: e.summary.Updated, Unchanged: e.summary.Unchanged, Held: e.summary.Held, Failed: e.summary.Failed}
 	switch {
+	// Nobody reads it any more.
 	case a.leaving:
 	case stopped && (e.err == nil || errors.Is(e.err, context.Canceled)):
+		// Only an export is resumed; a retry and watch begin anew, and find what is left by themselves.
 		words := name + " is stopped."
 		if e.kind != "watch" && e.kind != retryKind {
 			words += " Nothing is lost: e goes on where it stopped."
 		}
 		a.sayOf(tillRun, plain, words)
+	// Who has retried one record asks what became of it, not for a sum.
 	case e.outcome.State != "":
 		o := e.outcome
 		is, what := " is ", o.CRM
@@ -87,6 +95,7 @@ func (e endedEvent) apply(a *app) tea.Cmd {
 		a.fail("finish "+strings.ToLower(name[:1])+name[1:], e.err)
 	case e.kind == "watch":
 		a.sayOf(tillRun, plain, name+" has ended.")
+	// Somebody in another process has asked for it.
 	case e.summary.State == string(store.Stopped):
 		a.sayOf(tillRun, plain, name+" was stopped: e goes on where it stopped.")
 	case counts.Held+counts.Failed > 0:
@@ -97,18 +106,21 @@ func (e endedEvent) apply(a *app) tea.Cmd {
 	return tea.Batch(a.export.look(a), a.details.read(a))
 }
 
+// unfinishedWords is how far a run has come.
 func unfinishedWords(run store.Run) string {
 	return number(run.Sum()) + " of " + totalOf(run)
 }
 
 // totalOf is how many records a run has to look at; what they bring along may make it more than it set out with.
 func totalOf(run store.Run) string {
+	// A 1.4 web service cannot count: the total is known once the run has listed what there is.
 	if run.Total == 0 {
 		return "?"
 	}
 	return number(max(run.Total, run.Sum()))
 }
 
+// unfinishedSentence begins with the words of the manual, which people know.
 func unfinishedSentence(run store.Run) string {
 	return "The previous export isn't finished yet: " + unfinishedWords(run) + ". e goes on, d shows what is left."
 }
@@ -145,6 +157,7 @@ func (l *live) watched(run store.Run) string {
 	return words
 }
 
+// requests is what a run has cost the servers: watch may run for weeks beside a shop that sells.
 func requests(run store.Run) string {
 	return fmt.Sprintf("%s shop requests, %s CRM requests", number(run.ShopRequests), number(run.CRMRequests))
 }
@@ -183,12 +196,14 @@ func (a *app) runKey(act action, cursor string) (tea.Cmd, string) {
 		if !active {
 			return nil, "Nothing runs that could be paused."
 		}
+		// Our own runs are asked the same way as others': the engine has one door for it, the lease's request.
 		request, words := "pause", "asked to pause: what is on its way is finished first."
 		if run.State == store.Paused {
 			request, words = "resume", "asked to go on."
 		}
 		return a.request(request, runName(run.Kind)+" is "+words), ""
 	case stop:
+		// Our own need no question and no request: the context ends it after the records in flight.
 		if len(a.own) > 0 {
 			for kind, own := range a.own {
 				own.stopping = true
@@ -238,6 +253,7 @@ func (a *app) runKey(act action, cursor string) (tea.Cmd, string) {
 	return nil, ""
 }
 
+// retry carries held and failed records again, as a run of its own kind: it holds the lease and may take long.
 func (a *app) retry(f store.Filter) tea.Cmd {
 	return a.begin(retryKind, func(ctx context.Context) endedEvent {
 		sum, err := a.eng.Retry(ctx, f)
@@ -275,6 +291,8 @@ func (a *app) toggleWatch() (tea.Cmd, string) {
 	}), ""
 }
 
+// request asks whoever holds the lease, through the state file. That it was asked is all that can be said at once:
+// the holder answers by what its run does.
 func (a *app) request(what, words string) tea.Cmd {
 	return a.jobs.do(func(ctx context.Context) event {
 		return askedEvent{words, a.eng.Ask(ctx, what)}
@@ -296,7 +314,7 @@ func (e askedEvent) apply(a *app) tea.Cmd {
 	return nil
 }
 
-// kindTitle is how people read a kind.
+// kindTitle is how people read a kind. The kinds themselves are the words of the state file and of the command line.
 func kindTitle(kind string) string {
 	switch kind {
 	case "products":
@@ -315,7 +333,7 @@ func kindTitle(kind string) string {
 	return kind
 }
 
-// runName is how a kind is spoken of at the beginning of a sentence.
+// runName is how a kind is spoken of at the beginning of a sentence: "Customers is done" would be read as a name.
 func runName(kind string) string {
 	switch kind {
 	case "products", "customers":

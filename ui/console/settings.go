@@ -38,6 +38,7 @@ var titles = map[string]string{
 	engine.WatchInterval:   "Watch interval",
 }
 
+// title is how a setting is called on every screen.
 func title(setting string) string {
 	if t := titles[setting]; t != "" {
 		return t
@@ -52,6 +53,7 @@ func (a *app) fromEnvironment(setting string) string {
 		return ""
 	}
 	for _, name := range []string{s.Env, s.Env + "_FILE"} {
+		// Only keys may come from a file.
 		if (name == s.Env || s.Secret) && a.opt.Environ(name) != "" {
 			return name
 		}
@@ -71,6 +73,7 @@ func (a *app) settingValue(name string, w int) line {
 	switch {
 	case s.Secret && changed:
 		return line{{strings.Repeat("*", min(len([]rune(v)), w)), plain}}
+	// Always so many stars: the length of a key says something about it.
 	case s.Secret && v != "":
 		return line{{"************ (set)", plain}}
 	case v == "":
@@ -107,6 +110,7 @@ func (a *app) editSetting(name string, on place, act action) (tea.Cmd, string) {
 		return nil, ""
 	}
 	if env := a.fromEnvironment(name); env != "" {
+		// The environment wins over the state file: an edit would be saved and change nothing.
 		return nil, title(name) + " comes from the environment (" + env + "), which wins over what is saved: change it there."
 	}
 	id := "setting:" + name
@@ -126,12 +130,14 @@ func (a *app) editSetting(name string, on place, act action) (tea.Cmd, string) {
 		ed = choosing(id, a.value(name), list)
 	} else {
 		ed = typing(id, a.value(name), s.Secret)
+		// What is pasted often has a blank at its end, and no value but a prefix can mean one.
 		ed.check = func(v string) error { return s.Check(strings.TrimSpace(v)) }
 		ed.hint = sentence(s.Meaning)
 		ed.rule = s.Rule
 		switch {
 		case s.Secret:
 			ed.hint = sentence(s.Meaning) + " What is typed is not shown."
+		// The CRM can be searched only once it can be reached; before that an id is typed.
 		case name == engine.CRMOwner && len(a.settings.Missing()) == 0:
 			ed.searching(a, ownerModules)
 			ed.optional = true
@@ -146,6 +152,7 @@ func (a *app) editSetting(name string, on place, act action) (tea.Cmd, string) {
 		if name != engine.OrderPrefix && name != engine.PotentialPrefix {
 			value = strings.TrimSpace(value)
 		}
+		// A secret begins empty, so enter alone must not mean that the saved one is to go.
 		if s.Secret && value == "" {
 			a.say(plain, "Nothing typed: the key stays as it is.")
 			return nil
@@ -161,6 +168,7 @@ func (a *app) editSetting(name string, on place, act action) (tea.Cmd, string) {
 func (a *app) putSetting(s engine.Setting, on place, value string) {
 	id := "setting:" + s.Name
 	saved := a.settings.Get(s.Name)
+	// A secret typed again is a change even where it is the same: the saved value is not here to compare.
 	if !s.Secret && value == saved {
 		a.draft.drop(id)
 		return
@@ -222,6 +230,7 @@ func missingWords(a *app) string {
 	return names[0] + " and " + names[1] + " are still empty"
 }
 
+// orNone gives nothing a word: a blank after "->" would look like a fault of the screen.
 func orNone(s string) string {
 	if s == "" {
 		return "(none)"
@@ -244,6 +253,7 @@ func (a *app) readSettings() tea.Cmd { return a.readSettingsThen((*app).open) }
 func (a *app) readSettingsThen(then func(a *app) tea.Cmd) tea.Cmd {
 	return a.jobs.do(func(ctx context.Context) event {
 		all, err := a.eng.Settings(ctx)
+		// In the command, so that not even the event holds a secret.
 		shown := make(engine.Settings, len(all))
 		for name, v := range all {
 			if s, _ := engine.FindSetting(name); s.Secret && v != "" {

@@ -14,11 +14,13 @@ import (
 
 var stateColumns = []column{{w: 28}, {w: 17}, {w: 17}, {from: 70}}
 
+// stateID is the id of a state's row; its second list has "/invoice" behind it.
 func stateID(s engine.StateRow) string { return "state:" + strconv.FormatInt(s.ShopState, 10) }
 
 // mapped is a state's mapping as it stands on the screen.
 func (c *configuration) mapped(a *app, s engine.StateRow) engine.StateRow {
 	if ch, changed := a.draft.of(stateID(s)); changed {
+		// Two statuses in one edit, parted by what no status can hold: they are saved and undone as one.
 		s.SOStatus, s.InvoiceStatus, _ = strings.Cut(ch.value, "\x00")
 	}
 	return s
@@ -29,6 +31,7 @@ func (c *configuration) stateRows(a *app, w int) []row {
 		return nil
 	}
 	rows := []row{{line: columns(w-1, stateColumns, span{"Order states", strong}, span{" sales order", faint}, span{" invoice", faint}, span{})}}
+	// The table can still be edited, so it says that it has no effect.
 	if a.value(engine.StatusNames) == "shop" {
 		rows = append(rows, row{line: toned(faint, "Status names is 'shop': the CRM gets the shop's own names, not this table.")})
 	}
@@ -62,6 +65,7 @@ func (c *configuration) stateRows(a *app, w int) []row {
 	return rows
 }
 
+// state is the order state under the cursor.
 func (c *configuration) state() (engine.StateRow, bool) {
 	i := slices.IndexFunc(c.states, func(s engine.StateRow) bool { return stateID(s) == c.grid.cursor })
 	if i < 0 {
@@ -104,6 +108,8 @@ func plainChoices(values []string) []choice {
 	return list
 }
 
+// putState takes a mapping into the draft, after the first list already: esc in the second keeps what the first has
+// chosen.
 func (c *configuration) putState(a *app, s engine.StateRow, order, invoice string) {
 	if order == s.SOStatus && invoice == s.InvoiceStatus {
 		a.draft.drop(stateID(s))
@@ -118,6 +124,8 @@ func (c *configuration) putState(a *app, s engine.StateRow, order, invoice strin
 	})
 }
 
+// resetState undoes what is unsaved first; only a mapping that was saved by hand has a default to go back to. Which
+// one that is depends on the state's flags, and the engine knows them (rules.md 4).
 func (c *configuration) resetState(a *app, s engine.StateRow) string {
 	if _, changed := a.draft.of(stateID(s)); changed {
 		a.draft.drop(stateID(s))

@@ -58,10 +58,12 @@ func newTheme(facts term.Facts) theme {
 	return th
 }
 
+// discard stands where a renderer wants an output: it is never written to, only the strings are used.
 type discard struct{}
 
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
 
+// paint colours a text. Blanks are left alone: their colour is not seen, but its escapes would cost bytes.
 func (th *theme) paint(t tone, text string) string {
 	if !th.color || t == plain || t != under && strings.TrimLeft(text, " ") == "" {
 		return text
@@ -165,6 +167,7 @@ type column struct {
 // columns lays cells out side by side in w cells, two blanks between them.
 func columns(w int, cols []column, cells ...span) line {
 	shown := func(c column) bool { return c.from <= w }
+	// Cells, not bytes or runes: a name in Chinese takes twice its letters, and accents none of their own.
 	rest, gaps := w, -2
 	for _, c := range cols {
 		if shown(c) {

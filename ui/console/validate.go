@@ -18,6 +18,7 @@ func (c *connection) testRows(a *app, w int) []row {
 	const indent = 20
 	words := make([]span, 0, len(c.steps)+1)
 	for i, s := range c.steps {
+		// The times tell a slow CRM from a slow shop, which no other screen does.
 		sp := span{fmt.Sprintf("%d %s ok %s", i+1, s.Name, took(s.Took)), good}
 		if s.Err != nil {
 			sp = span{fmt.Sprintf("%d %s FAILED", i+1, s.Name), bad}
@@ -41,6 +42,7 @@ func (c *connection) testRows(a *app, w int) []row {
 	used := indent
 	for _, s := range words {
 		n := width(clean(s.text))
+		// A step is never broken or cut off: its word is the result.
 		if used+3+n > w-2 && used > indent {
 			rows = append(rows, testRow(rows, l))
 			l, used = line{{strings.Repeat(" ", indent), plain}}, indent
@@ -55,6 +57,7 @@ func (c *connection) testRows(a *app, w int) []row {
 	return append(rows, testRow(rows, l))
 }
 
+// testRow gives the id to the first row alone: the cursor has one stop for the whole test.
 func testRow(before []row, l line) row {
 	if len(before) == 0 {
 		return row{id: "test", line: l}
@@ -74,6 +77,7 @@ func (c *connection) test(a *app) (tea.Cmd, string) {
 	if c.testing {
 		return nil, "The test is running."
 	}
+	// What is typed counts, saved or not: a first connection is tested before it is saved.
 	for _, name := range a.settings.Missing() {
 		if a.value(name) == "" {
 			return nil, "Cannot test yet: " + missingWords(a) + "."
@@ -83,6 +87,7 @@ func (c *connection) test(a *app) (tea.Cmd, string) {
 	c.steps, c.testing, c.result, c.failed = nil, true, "", false
 	return a.jobs.stream(func(ctx context.Context, tell func(event)) {
 		_, err := a.eng.TestConnection(ctx, draft, func(s engine.Step) { tell(stepEvent{s}) })
+		// What was tested goes along: the draft may be another by then.
 		tell(testedEvent{draft, err})
 	}), ""
 }
@@ -126,7 +131,8 @@ func (e testedEvent) apply(a *app) tea.Cmd {
 	return nil
 }
 
-// untested says whether connection values of a draft were changed after the last good test.
+// untested says whether the connection as a draft would make it is another than the last good test's; an edit that was
+// undone since makes it another too.
 func (c *connection) untested(d *draft) bool {
 	now := connectionOf(d)
 	return len(now) > 0 && !maps.Equal(now, c.tested)

@@ -13,6 +13,7 @@ func (a *app) fits() bool { return a.w >= minWidth && a.h >= minHeight }
 func (a *app) free() bool { return a.dlg == nil && a.ed == nil && a.find == nil }
 
 // bodyHeight is what tabs, rules, message and keys leave.
+// An answer of several rows takes them from the body: the keys stay in the last row of the window.
 func (a *app) bodyHeight() int { return max(1, a.h-fixedRows+1-max(1, len(a.said()))) }
 
 // listWidth is the width of the list: all of it, or what the detail pane leaves.
@@ -25,6 +26,7 @@ func (a *app) listWidth() int {
 
 // View draws the screen: tabs, rule, body, rule, message, keys, always in the same rows.
 func (a *app) View() string {
+	// The size comes as the first message; a guess until then would be drawn and then drawn over.
 	if a.w == 0 {
 		return ""
 	}
@@ -35,6 +37,7 @@ func (a *app) View() string {
 	}
 	h := a.bodyHeight()
 	body, above, below := a.body(h)
+	// A body that is too short is filled up, or the rows below would jump with every change of what is listed.
 	for len(body) < h {
 		body = append(body, "")
 	}
@@ -60,6 +63,7 @@ func (a *app) standing() string {
 	return joined(unsaved, only)
 }
 
+// joined puts two remarks side by side, either of which may be missing.
 func joined(s, t string) string {
 	if s == "" || t == "" {
 		return s + t
@@ -67,6 +71,7 @@ func joined(s, t string) string {
 	return s + ", " + t
 }
 
+// more says how many rows the window leaves out: a list that ends at the edge looks complete without it.
 func more(n int, where string) string {
 	if n == 0 {
 		return ""
@@ -74,6 +79,8 @@ func more(n int, where string) string {
 	return number(int64(n)) + " more " + where
 }
 
+// body is the dialog, or the list with its pane beside it. The pane only adds: whatever it says is also reached with
+// enter or in the message row, since most windows are 80 columns wide.
 func (a *app) body(h int) (lines []string, above, below int) {
 	if a.dlg != nil {
 		return a.dlg.view(a, h)
@@ -119,6 +126,7 @@ func (a *app) tabs() string {
 		l = line{{" cartiger ", strong}}
 	}
 	for _, n := range names {
+		// The star has its blank beforehand, so that the tabs stay where they are when a change is made.
 		name := n.full
 		if a.w < fullWidth {
 			name = n.short
@@ -150,6 +158,7 @@ func (a *app) said() []string {
 		return nil
 	}
 	lines := wrap(n.text, a.w-1)
+	// The rest goes into the last row, which cuts it with an ellipsis: what is missing is seen to be missing.
 	if len(lines) > maxMessage {
 		lines = append(lines[:maxMessage-1], strings.Join(lines[maxMessage-1:], " "))
 	}
