@@ -44,7 +44,7 @@ var everyCommand = [][]string{
 	{"version"},
 }
 
-func TestKeysAreShownByNoCommand(t *testing.T) {
+func TestPromise7KeysAreShownByNoCommand(t *testing.T) {
 	t.Parallel()
 	echo := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// A debugging page: it quotes everything that was sent to it.

@@ -304,7 +304,7 @@ func hostileCRM(crm http.Handler) http.Handler {
 	})
 }
 
-func TestWhatServersSayIsShownHarmlessly(t *testing.T) {
+func TestPromise8WhatServersSayIsShownHarmlessly(t *testing.T) {
 	t.Parallel()
 	shop, crm := newShop(t), newCRM(t, "5.2.1")
 	p := connected(t, serve(t, hostileShop(shop)), serve(t, hostileCRM(crm)))
