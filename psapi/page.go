@@ -347,7 +347,10 @@ func (c *Client) insist(ctx context.Context, s shape, q Query, display []string,
 		if err != nil || len(rows) > 0 || n >= tries {
 			return rows, err
 		}
-		if err := c.wait(ctx, backoff(n, 0, rand.Float64())); err != nil {
+		if n == 1 {
+			continue // most empty lists are true, and a second look is cheap
+		}
+		if err := c.wait(ctx, backoff(n-1, 0, rand.Float64())); err != nil {
 			return nil, cancelled(ctx.Err())
 		}
 	}
