@@ -28,12 +28,25 @@ func (e *Engine) Settings(ctx context.Context) (Settings, error) {
 		}
 		if v := e.opts.Environ(s.Env); v != "" {
 			if err := s.Check(v); err != nil {
-				return nil, err
+				return nil, fromEnviron(s, err)
 			}
 			out[s.Name] = v
 		}
 	}
 	return out, nil
+}
+
+// fromEnviron makes a problem with a value name the variable that it comes from: who set that may never have heard of
+// the setting. A key's variable may stand for a file.
+func fromEnviron(s Setting, err error) error {
+	if wrong, ok := problem.Of(err); ok {
+		variable := s.Env
+		if s.Secret {
+			variable += " or its file"
+		}
+		wrong.Where += " (" + variable + ")"
+	}
+	return err
 }
 
 // Int is a setting that is a number; what is not one counts as 0.
