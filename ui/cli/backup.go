@@ -15,6 +15,7 @@ import (
 	"cartiger/ui/text"
 )
 
+// backupCommand is there because cp is not enough: while others work, the latest writes stand in the write-ahead log.
 func (p *Program) backupCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "backup FILE",
@@ -42,6 +43,7 @@ The links are then compared with the CRM before anything is written.`,
 	}
 }
 
+// forgetCommand erases what the state file knows of a person. Shop and CRM have their own means for that.
 func (p *Program) forgetCommand() *cobra.Command {
 	var sure bool
 	c := &cobra.Command{
@@ -53,6 +55,7 @@ the next change there, and is matched by e-mail. This cannot be undone.`,
 		Example: "  cartiger forget anna@example.test",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			email := strings.TrimSpace(args[0])
+			// Half an address would match nobody, and "Erased: 0 links" would be taken for done.
 			if !strings.Contains(email, "@") {
 				return misuse{&problem.Error{Kind: problem.Invalid, Where: "forget", Field: "email", Message: email + " is not an e-mail address", Cure: "Give the whole address."}}
 			}
@@ -74,7 +77,8 @@ the next change there, and is matched by e-mail. This cannot be undone.`,
 	return c
 }
 
-// confirm lets a person agree. Only y does; without a terminal nobody can.
+// confirm lets a person agree. Only y does; without a terminal nobody can, and what a pipe happens to hold is no
+// consent.
 func (p *Program) confirm(ctx context.Context, question string) error {
 	if !p.isTerminal(p.In) {
 		return misuse{&problem.Error{Kind: problem.Invalid, Where: "forget", Field: "yes", Message: "nobody is there to confirm", Cure: "Give --yes."}}
@@ -86,6 +90,7 @@ func (p *Program) confirm(ctx context.Context, question string) error {
 	}
 	if answer != "y" && answer != "yes" {
 		p.note("Nothing was erased.")
+		// 0 would tell a script that the customer is gone.
 		return ended(exitFailed)
 	}
 	return nil

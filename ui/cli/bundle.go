@@ -22,6 +22,8 @@ import (
 	"cartiger/ui/text"
 )
 
+// bundleCommand is for those who ask strangers for help: what they hand over holds nothing of their customers, so they
+// need not read it line by line first.
 func (p *Program) bundleCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "support-bundle FILE",
@@ -46,13 +48,15 @@ records are named by their shop id, and of what was sent only the names of the f
 	}
 }
 
-// bundle is a zip under way. Its parts say what they take over: what is not named here is not in it.
+// bundle is a zip under way. Its parts say what they take over: what is not named here is not in it. A list of what to
+// leave out would miss the field that is added next.
 type bundle struct {
 	zip      *zip.Writer
 	contents []string
 	scrub    scrubber
 }
 
+// writeBundle never replaces a file, and only its owner reads the new one: whom it goes to is for the owner to say.
 func (p *Program) writeBundle(ctx context.Context, e *engine.Engine, path string) (contents []string, err error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if errors.Is(err, fs.ErrExist) {
@@ -66,6 +70,7 @@ func (p *Program) writeBundle(ctx context.Context, e *engine.Engine, path string
 			err = closeErr
 		}
 		if err != nil {
+			// Half a bundle would be sent all the same.
 			_ = os.Remove(path)
 		}
 	}()
@@ -94,6 +99,7 @@ func (p *Program) writeBundle(ctx context.Context, e *engine.Engine, path string
 			return nil, err
 		}
 	}
+	// The table of contents is written by Close: without it nobody can open the zip.
 	return b.contents, b.zip.Close()
 }
 
@@ -108,7 +114,8 @@ func (b *bundle) add(name string, content any) error {
 	return enc.Encode(content)
 }
 
-// scrubber takes the installation's own names out of messages: what the settings hold, and e-mail addresses.
+// scrubber takes the installation's own names out of messages: what the settings hold, and e-mail addresses. Messages
+// are words, and no list of fields can say what stands in them.
 type scrubber struct{ known *strings.Replacer }
 
 var address = regexp.MustCompile(`[^\s<>"'(),;:]+@[^\s<>"'(),;:]+`)
@@ -125,6 +132,7 @@ func newScrubber(s engine.Settings, path string) scrubber {
 			continue
 		}
 		value := s.Get(setting.Name)
+		// The whole before its parts: of the pairs that fit, a Replacer takes the first.
 		hide(value, setting.Name)
 		if u, err := url.Parse(value); err == nil && u.Host != "" {
 			hide(u.Host, setting.Name)
@@ -153,6 +161,8 @@ func plainSetting(s engine.Setting) bool {
 	return s.Choices != nil || s.Name == engine.CRMWorkers || s.Name == engine.WatchInterval
 }
 
+// bundledSettings tells which settings are set, and the values of those only that are alike everywhere. Of defaults,
+// which may be names and addresses, the field; of currencies and states all, because ids and codes name nobody.
 func (p *Program) bundledSettings(ctx context.Context, e *engine.Engine) (any, error) {
 	lines, err := p.settings(ctx, e, "")
 	if err != nil {
@@ -199,6 +209,7 @@ func (b *bundle) status(ctx context.Context, e *engine.Engine) (any, error) {
 		if c.ID == "following" {
 			c.Text = "" // names a person and a computer
 		}
+		// itsWords knows a server's words by its name before them, which the check has in its title.
 		where := map[string]string{"crm": "vtiger", "shop": "PrestaShop"}[c.ID]
 		if where != "" && c.Level == engine.Failure {
 			c.Text = where + ": " + c.Text
@@ -239,7 +250,7 @@ type shape struct {
 	Fields []string `json:"fields"`
 }
 
-// shapeOf reads the shape from the stored JSON of a write.
+// shapeOf reads the shape from the stored JSON of a write; nil where nothing was sent.
 func shapeOf(stored []byte) *shape {
 	var w struct {
 		Op, Module string
@@ -260,6 +271,8 @@ func bundledRecords(ctx context.Context, e *engine.Engine) (any, error) {
 	return records, err
 }
 
+// bundledWrites tells of open writes by which field they are looked up, not its value: that may be an e-mail
+// address.
 func bundledWrites(ctx context.Context, s *store.Store) (any, error) {
 	intents, err := s.OpenIntents(ctx)
 	type write struct {

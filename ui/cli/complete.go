@@ -17,7 +17,8 @@ import (
 	"cartiger/vtigerws/vtigerwstest"
 )
 
-// completeWithin is how long a shell waits for values that shop or CRM have to be asked for.
+// completeWithin is how long a shell waits for values that shop or CRM have to be asked for. Who pressed Tab cannot go
+// on typing meanwhile.
 const completeWithin = 5 * time.Second
 
 // flagValues are the words that a flag of a name takes, in whichever command.
@@ -29,6 +30,7 @@ var flagValues = map[string][]string{
 	"crm-version": vtigerwstest.Versions(),
 }
 
+// entityNames leaves invoices out: one goes with its order and has no outcome of its own.
 func entityNames() []string {
 	return []string{string(store.Customer), string(store.Product), string(store.Order)}
 }
@@ -36,6 +38,7 @@ func entityNames() []string {
 // checkCompletion gives flags their words, and keeps the shell from offering files where none is meant.
 func checkCompletion(c *cobra.Command) {
 	c.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
+	// The usage line is what says that an argument is a file.
 	if strings.HasSuffix(c.Use, " FILE") {
 		c.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveDefault)
 	}
@@ -61,6 +64,7 @@ func (p *Program) suggest(list func(ctx context.Context, e *engine.Engine, args 
 		var found []cobra.Completion
 		path, err := p.statePath()
 		if err == nil {
+			// To open a file that is not there would make it.
 			_, err = os.Stat(path)
 		}
 		if err == nil {
@@ -70,6 +74,7 @@ func (p *Program) suggest(list func(ctx context.Context, e *engine.Engine, args 
 			})
 		}
 		if err != nil {
+			// Into the shell's debug file if there is one: a message would land in the line that is being typed.
 			cobra.CompDebugln(err.Error(), false)
 		}
 		return found, cobra.ShellCompDirectiveNoFileComp
@@ -81,7 +86,8 @@ func choice(value, meaning string) cobra.Completion {
 	return cobra.CompletionWithDesc(text.Clean(value), text.Clean(meaning))
 }
 
-// completeSettings offers names, and the values that a setting with few of them takes.
+// completeSettings offers names, and the values that a setting with few of them takes, in both ways to write them:
+// NAME VALUE and NAME=VALUE.
 func completeSettings(cmd *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	var found []cobra.Completion
 	name, _, assigned := strings.Cut(typed, "=")

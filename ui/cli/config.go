@@ -17,7 +17,8 @@ import (
 	"cartiger/ui/text"
 )
 
-// settingLine is one setting of `config list --json`. A secret has no value, only whether it is set.
+// settingLine is one setting of `config list --json`. A secret has no value, only whether it is set: nobody needs to
+// read a key back, and what is printed ends up in logs (rules.md 9.7).
 type settingLine struct {
 	Name    string   `json:"name"`
 	Value   *string  `json:"value"` // null for a secret
@@ -31,6 +32,8 @@ type settingLine struct {
 	Choices []string `json:"choices,omitempty"`
 }
 
+// configCommand changes the state file only. The environment wins, so that a unit file or a container can say where it
+// all is whatever the file says.
 func (p *Program) configCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "config",
@@ -89,10 +92,12 @@ func (p *Program) configCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
+				// All or none: the new URL with the old key would be a connection that nobody asked for.
 				if err := e.Save(ctx, values); err != nil {
 					return typed(err)
 				}
 				for _, name := range slices.Sorted(maps.Keys(values)) {
+					// Saved and without effect: nobody finds that alone.
 					if s, _ := engine.FindSetting(name); p.settled(s.Env) != "" {
 						p.note("%s is saved, but %s in the environment wins over it.", name, s.Env)
 					}
@@ -105,6 +110,7 @@ func (p *Program) configCommand() *cobra.Command {
 		Use: "unset NAME ...", Short: "Take settings back to their defaults",
 		Example: "  cartiger config unset order.prefix", ValidArgsFunction: completeSettings,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			// All are looked up before one is taken back: a slip in the third must not leave two gone.
 			for _, name := range args {
 				if _, known := engine.FindSetting(name); !known {
 					return noSetting(name)
@@ -123,7 +129,8 @@ func noSetting(name string) error {
 	return misuse{&problem.Error{Kind: problem.NotFound, Where: "settings", Field: name, Message: fmt.Sprintf("no setting is called %q", name), Cure: "`cartiger config list` shows them all."}}
 }
 
-// settings lists the settings in force, or the one with a name.
+// settings lists the settings in force, or the one with a name, and where each comes from. Other than Engine.Settings it
+// does not refuse a wrong value in the environment: this list is where a person finds it.
 func (p *Program) settings(ctx context.Context, e *engine.Engine, name string) ([]settingLine, error) {
 	saved, err := e.Store().Settings(ctx)
 	if err != nil {
@@ -169,10 +176,12 @@ func (l settingLine) shown() string {
 func (p *Program) assignments(ctx context.Context, args []string) (map[string]string, error) {
 	values := map[string]string{}
 	if len(args) == 2 && !strings.Contains(args[0], "=") {
+		// `config set shop.key crm.key` names two keys to be read, not a key and its value.
 		if _, another := engine.FindSetting(args[1]); !another {
 			args = []string{args[0] + "=" + args[1]}
 		}
 	}
+	// One reader for all of them: it reads ahead, so a second one would miss the lines that the first has taken.
 	ask := asker{p: p, in: bufio.NewReader(p.In)}
 	for _, arg := range args {
 		name, value, assigned := strings.Cut(arg, "=")
@@ -180,6 +189,8 @@ func (p *Program) assignments(ctx context.Context, args []string) (map[string]st
 		switch {
 		case !known:
 			return nil, noSetting(name)
+		// Refused although it is too late for this one: the process list and the shell's history have it. So it is not
+		// repeated.
 		case setting.Secret && assigned:
 			return nil, misuse{&problem.Error{
 				Kind: problem.Invalid, Where: name, Field: name, Message: "a key must not be an argument: everybody on this machine can read those",

@@ -16,7 +16,8 @@ import (
 	"cartiger/ui/text"
 )
 
-// question is one value of the connection, in the order in which people are asked.
+// question is one value of the connection, in the order in which people are asked. The help promises that order: scripts
+// write their lines to stdin in it. A key has no flag, because everybody on the machine can read a command line.
 type question struct{ setting, prompt, flag string }
 
 var questions = []question{
@@ -27,7 +28,7 @@ var questions = []question{
 	{engine.ShopKey, "Shop web service key (Tools, Web service)", ""},
 }
 
-// connection is what connect saves.
+// connection is what connect saves: the answers, and what a certificate or a web server may need besides.
 var connection = []string{
 	engine.CRMURL, engine.CRMUser, engine.CRMKey, engine.CRMCA,
 	engine.ShopURL, engine.ShopKey, engine.ShopCA, engine.ShopPlainKey,
@@ -96,15 +97,19 @@ func (p *Program) draft(ctx context.Context, e *engine.Engine, flags map[string]
 	}
 	for name, v := range flags {
 		setting, _ := engine.FindSetting(name)
+		// Before anybody is asked: five answers should not be lost for a slip in a flag.
 		if err := setting.Check(v); err != nil {
 			return nil, typed(err)
 		}
 		draft[name] = v
 	}
+	// One reader for all answers: it reads ahead, so a second one would miss the lines that the first has taken.
 	ask := asker{p: p, in: bufio.NewReader(p.In)}
 	var missing []question
 	for _, q := range questions {
 		saved := current.Get(q.setting)
+		// A saved value is asked for again only where a person can press Enter to keep it. From a pipe the lines are for what
+		// is not known: else the line with a key would be taken for an address.
 		if draft[q.setting] != "" || saved != "" && (noInput || !p.isTerminal(p.In)) {
 			continue
 		}
@@ -129,7 +134,8 @@ func (p *Program) draft(ctx context.Context, e *engine.Engine, flags map[string]
 	return draft, nil
 }
 
-// lacking says which settings are missing and all the ways to give them.
+// lacking says which settings are missing and all the ways to give them, all at once: a script that learns of one at a
+// time is started five times.
 func lacking(missing []question) error {
 	ways := make([]string, len(missing))
 	for i, q := range missing {
@@ -194,7 +200,8 @@ func (a asker) value(ctx context.Context, prompt, saved string, s engine.Setting
 	}
 }
 
-// line reads one line; a signal ends the waiting.
+// line reads one line; a signal ends the waiting. A read from a terminal cannot be cut off: its goroutine is left
+// behind, which ends with the program.
 func (a asker) line(ctx context.Context) (string, error) {
 	type answer struct {
 		text string
@@ -203,6 +210,7 @@ func (a asker) line(ctx context.Context) (string, error) {
 	read := make(chan answer, 1)
 	go func() {
 		s, err := a.in.ReadString('\n')
+		// A last line without a line feed counts: printf %s writes none.
 		if err == io.EOF && s != "" {
 			err = nil
 		}
@@ -231,6 +239,7 @@ func (p *Program) join(ctx context.Context, e *engine.Engine, draft map[string]s
 		p.tellStep(step)
 		failed = append(failed, step.Err)
 	})
+	// Checks cut short by a signal say nothing about the servers.
 	if err == nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
@@ -238,6 +247,8 @@ func (p *Program) join(ctx context.Context, e *engine.Engine, draft map[string]s
 		return done, typed(err)
 	}
 	done.statusDocument = documentOf(s)
+	// Only a server that cannot be used keeps the connection from being saved. What else is wrong, such as a missing
+	// right, is mended with the connection in place.
 	if err := judge(s.Checks); err != nil {
 		var code ended
 		if errors.As(err, &code) && code == exitConnect {
@@ -256,6 +267,7 @@ func (p *Program) join(ctx context.Context, e *engine.Engine, draft map[string]s
 		return done, err
 	}
 	for _, c := range s.Checks {
+		// The checks are older than the linking: what they say about currencies is out of date.
 		if c.Level != engine.OK && !(linked && c.ID == "currencies" && c.Level == engine.Warning) {
 			p.note("  %s %s: %s", levelWord[c.Level], c.Title, text.Clean(c.Text))
 		}
@@ -263,7 +275,8 @@ func (p *Program) join(ctx context.Context, e *engine.Engine, draft map[string]s
 	return done, nil
 }
 
-// linkFirst links the currencies where none is linked yet, and says whether that has changed what the checks found.
+// linkFirst links the currencies where none is linked yet (rules.md 5), and says whether that has changed what the
+// checks found. Where some are, it keeps away: a link that a person took away must not come back with a new key.
 func (p *Program) linkFirst(ctx context.Context, e *engine.Engine, done *connected) (bool, error) {
 	links, err := e.Store().CurrencyLinks(ctx)
 	if err != nil || len(links) > 0 {

@@ -14,7 +14,8 @@ import (
 	"cartiger/ui/text"
 )
 
-// currencyLine is a row of `currencies list --json`: a CRM currency, a shop currency, or both.
+// currencyLine is a row of `currencies list --json`: a CRM currency, a shop currency, or both; the side that is not
+// there is null.
 type currencyLine struct {
 	CRM   *crmSide  `json:"crm"`
 	Shop  *shopSide `json:"shop"`
@@ -22,6 +23,8 @@ type currencyLine struct {
 	By    string    `json:"by,omitempty"`
 }
 
+// crmSide is the CRM's half of a row. An inactive currency takes no orders until it is activated; base is the one that
+// the CRM's rates count from.
 type crmSide struct {
 	ID     string `json:"id"`
 	Name   string `json:"name"`
@@ -30,15 +33,18 @@ type crmSide struct {
 	Base   bool   `json:"base"`
 }
 
+// shopSide is the shop's half of a row; its rates count from the default currency.
 type shopSide struct {
 	ID      int64  `json:"id"`
 	Name    string `json:"name"`
 	Code    string `json:"code"`
 	Active  bool   `json:"active"`
 	Default bool   `json:"default"`
-	Rate    string `json:"rate"`
+	Rate    string `json:"rate"` // decimal digits as the shop has them: money is no JSON number
 }
 
+// currenciesCommand is the table of rules.md 5. Hand-made links are there because two sides may write one currency
+// differently; they survive the automatic ones.
 func (p *Program) currenciesCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "currencies",
@@ -110,6 +116,7 @@ func crmCurrency(ctx context.Context, e *engine.Engine, name string) (engine.Cur
 	return t, id, err
 }
 
+// shopCurrencyID does the same for the shop's side, deleted currencies that orders wait for included (rules.md 3.7).
 func shopCurrencyID(t engine.CurrencyTable, name string) (int64, error) {
 	var ids []string
 	for _, r := range t.Rows {
@@ -125,6 +132,7 @@ func shopCurrencyID(t engine.CurrencyTable, name string) (int64, error) {
 	return strconv.ParseInt(id, 10, 64)
 }
 
+// theOne does not guess between two of one code: a wrong link writes orders in the wrong currency.
 func theOne(ids []string, what, name string) (string, error) {
 	switch len(ids) {
 	case 1:
@@ -135,6 +143,7 @@ func theOne(ids []string, what, name string) (string, error) {
 	return "", misuse{&problem.Error{Kind: problem.Invalid, Where: "currencies", Field: what, Message: fmt.Sprintf("%s is the code of several: %s", name, strings.Join(ids, ", ")), Cure: "Give the id."}}
 }
 
+// listCurrencies asks both servers every time: people edit both lists, and a table of yesterday hides what was added.
 func (p *Program) listCurrencies(ctx context.Context, e *engine.Engine) error {
 	t, err := e.Currencies(ctx)
 	if err != nil {
@@ -158,6 +167,7 @@ func (p *Program) listCurrencies(ctx context.Context, e *engine.Engine) error {
 	if p.json {
 		return p.document(map[string]any{
 			"currencies": lines, "shop_base": t.ShopBase, "crm_base": t.CRMBase, "bases_agree": t.BasesAgree,
+			// A copy that is never nil: the contract has a list here, not null.
 			"unlinked": append([]string{}, t.UnlinkedShopActive...), "held_orders": t.HeldByLinks,
 		})
 	}
@@ -172,6 +182,7 @@ func (p *Program) listCurrencies(ctx context.Context, e *engine.Engine) error {
 }
 
 func (p *Program) linkCurrencies(ctx context.Context, e *engine.Engine, dry bool) error {
+	// Both give the same steps; only one takes them.
 	do := e.LinkCurrencies
 	if dry {
 		do = e.ProposeCurrencies
@@ -183,6 +194,7 @@ func (p *Program) linkCurrencies(ctx context.Context, e *engine.Engine, dry bool
 		}
 		return err
 	}
+	// Also with an error: what was done before it is done.
 	for _, s := range steps {
 		p.say("%s", text.Clean(s.Text))
 	}

@@ -20,12 +20,14 @@ type defaultLine struct {
 	Type         string   `json:"type"`
 	Values       []string `json:"values,omitempty"`
 	RefersTo     []string `json:"refers_to,omitempty"`
-	Source       string   `json:"source,omitempty"`
+	Source       string   `json:"source,omitempty"` // what the connector fills it with
 	Default      string   `json:"default"`
-	DefaultLabel string   `json:"default_label,omitempty"`
-	Needed       bool     `json:"needed"`
+	DefaultLabel string   `json:"default_label,omitempty"` // what a record was chosen by: 3x14 says nothing to people
+	Needed       bool     `json:"needed"`                  // nothing fills it: records of the module are held (rules.md 6)
 }
 
+// defaultsCommand goes by what the CRM demands now (rules.md 6): a field that an administrator makes mandatory tomorrow
+// shows up by itself.
 func (p *Program) defaultsCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "defaults",
@@ -54,6 +56,7 @@ func (p *Program) defaultsCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			// With neither nothing would be set; with both it is open which one counts.
 			if (search == "") == (len(args) == 1) {
 				return wrong(cmd, args[0], "give %s a value or --search, one of the two", args[0])
 			}
@@ -65,6 +68,7 @@ func (p *Program) defaultsCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
+				// Part of a name was typed: whom it found has to be said.
 				p.note("%s.%s = %s (%s)", module, field, found.ID, text.Clean(found.Label))
 				return typed(e.SetDefault(ctx, module, field, found.ID, found.Label))
 			})
@@ -88,6 +92,7 @@ func (p *Program) defaultsCommand() *cobra.Command {
 	return c
 }
 
+// splitField demands the module too: one field name, such as account_id, is in several.
 func splitField(name string) (module, field string, err error) {
 	module, field, ok := strings.Cut(name, ".")
 	if !ok || module == "" || field == "" {
@@ -101,6 +106,7 @@ func (p *Program) listDefaults(ctx context.Context, e *engine.Engine, needed boo
 	if err != nil {
 		return err
 	}
+	// Not nil: the contract has a list here, not null.
 	lines := []defaultLine{}
 	var rows [][]string
 	for _, f := range fields {
@@ -128,7 +134,8 @@ func (p *Program) listDefaults(ctx context.Context, e *engine.Engine, needed boo
 	return nil
 }
 
-// findReference finds the one record that a text names.
+// findReference finds the one record that a text names. Of several it takes none: the default would put a stranger's
+// record on every order that lacks one. They are shown on stderr, because they are no result.
 func (p *Program) findReference(ctx context.Context, e *engine.Engine, module, field, search string) (engine.Choice, error) {
 	fields, err := e.Mandatory(ctx)
 	if err != nil {

@@ -20,6 +20,8 @@ import (
 	"cartiger/vtigerws/vtigerwstest"
 )
 
+// demoCommand needs no shop, no CRM and no settings. It goes the whole way over HTTP, as with real servers: what it
+// shows is the program itself.
 func (p *Program) demoCommand() *cobra.Command {
 	var version string
 	var latency time.Duration
@@ -51,6 +53,7 @@ type stage struct {
 	servers []*server
 }
 
+// newStage serves the CRM first and the shop second. The ports are free ones, so that demos can run side by side.
 func newStage(version string, latency time.Duration) (_ *stage, err error) {
 	s := &stage{}
 	defer func() {
@@ -93,6 +96,7 @@ func (s *stage) settings() map[string]string {
 }
 
 func (p *Program) demo(ctx context.Context, version string, latency time.Duration) (err error) {
+	// Not CARTIGER_STATE: that is the file of a real shop, which a demo must not touch.
 	path := p.state
 	if path == "" {
 		folder, err := os.MkdirTemp("", "cartiger-demo-")
@@ -127,7 +131,7 @@ func (p *Program) demo(ctx context.Context, version string, latency time.Duratio
 	})
 }
 
-// play is the demo without a terminal.
+// play is the demo without a terminal. It takes the way of connect and export, so it fails where they would.
 func (p *Program) play(ctx context.Context, e *engine.Engine, s *stage) error {
 	if _, err := p.join(ctx, e, s.settings()); err != nil {
 		return err
@@ -149,6 +153,7 @@ func (p *Program) play(ctx context.Context, e *engine.Engine, s *stage) error {
 		all = s.compare(all)
 	}
 	for _, summary := range all {
+		// Explanations first: the summaries are the last lines (docs/json.md).
 		if err := p.explain(ctx, e, summary); failure == nil {
 			failure = err
 		}
@@ -163,16 +168,18 @@ func (p *Program) play(ctx context.Context, e *engine.Engine, s *stage) error {
 	}
 	for _, summary := range all {
 		if summary.Totals != nil && summary.Totals.Different > 0 {
+			// A wrong total is a broken promise (rules.md 9.6), not a record that waits.
 			return ended(exitFailed)
 		}
 	}
 	return verdict(all...)
 }
 
-// cent is half of one: totals that differ by less are equal.
+// halfCent: totals that differ by less are equal.
 var halfCent = decimal.New(5, -3)
 
-// compare holds every order and invoice of the CRM against the shop's total_paid.
+// compare holds every order and invoice of the CRM against the shop's total_paid. It reads the simulators' own records,
+// not the state file: what the connector believes would prove nothing.
 func (s *stage) compare(all []summaryLine) []summaryLine {
 	paid := map[string]decimal.Decimal{}
 	invoiced := int64(0)
@@ -207,6 +214,7 @@ func (s *stage) compare(all []summaryLine) []summaryLine {
 		case store.Order:
 			all[i].Totals = check(engine.SalesOrder)
 		case store.Invoice:
+			// What there is to look at, as with the other entities: the shop's count, not the CRM's.
 			all[i].Total = invoiced
 			all[i].Totals = check(engine.Invoice)
 		}

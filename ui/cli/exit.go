@@ -15,24 +15,26 @@ const (
 	exitDone       = 0
 	exitFailed     = 1
 	exitUsage      = 2
-	exitTroubled   = 3  // finished, with held or failed records
-	exitIncomplete = 4  // settings are missing
-	exitConnect    = 5  // cannot connect or log in
-	exitBusy       = 11 // another process holds the run
-	exitSignal     = 128
+	exitTroubled   = 3   // finished, with held or failed records
+	exitIncomplete = 4   // settings are missing
+	exitConnect    = 5   // cannot connect or log in
+	exitBusy       = 11  // another process holds the run
+	exitSignal     = 128 // and the signal's number, as shells count
 )
 
-// misuse is an error in what the person typed.
+// misuse is an error in what the person typed: exit code 2, whatever the kind of the problem inside.
 type misuse struct{ error }
 
 func (m misuse) Unwrap() error { return m.error }
 
-// ended is the end of a command that has said everything: only its exit code is left to give.
+// ended is the end of a command that has said everything: only its exit code is left to give. It goes up as an error,
+// because os.Exit on the spot would skip what is deferred: closing the state file, removing the demo's folder.
 type ended int
 
 func (e ended) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
-// typed marks an error about a value that the person has typed as wrong usage.
+// typed marks an error about a value that the person has typed as wrong usage. A value that is missing is none: a script
+// must be able to tell "not set up yet" (4) from a slip (2).
 func typed(err error) error {
 	if trouble, ok := problem.Of(err); ok && (trouble.Kind == problem.Invalid || trouble.Kind == problem.NotFound) && trouble.Code != "incomplete" {
 		return misuse{err}
@@ -47,6 +49,7 @@ func exitCode(err error) int {
 		signal console.Signalled
 		wrong  misuse
 	)
+	// Wrong usage goes before the kinds: it wraps a problem whose kind has a code of its own.
 	switch {
 	case err == nil:
 		return exitDone
@@ -74,7 +77,8 @@ func exitCode(err error) int {
 	return exitFailed
 }
 
-// complaint is an error as --json shows it, on stderr.
+// complaint is an error as --json shows it, on stderr, so that whoever reads results never meets one. Kind and code are
+// for programs, message and cure for people.
 type complaint struct {
 	Type    string `json:"type"` // "error"
 	Kind    string `json:"kind"`
@@ -90,6 +94,7 @@ func complaintOf(err error) complaint {
 	if trouble, ok := problem.Of(err); ok {
 		c.Code, c.Field, c.Message, c.Cure = trouble.Code, trouble.Field, trouble.Words(), trouble.Cure
 	}
+	// A file that exists, an id that nobody has: whatever it is to us, to the caller it is a value to change.
 	if c.Exit == exitUsage {
 		c.Kind = string(problem.Invalid)
 		if c.Cure == "" {
@@ -115,6 +120,7 @@ func (p *Program) complain(err error) {
 		}
 		return
 	}
+	// The message may quote a server (rules.md 9.8); JSON is made harmless by encode.
 	_, _ = fmt.Fprintf(p.Err, "cartiger: %s\n", text.Clean(c.Message))
 	if c.Cure != "" {
 		_, _ = fmt.Fprintf(p.Err, "  %s\n", text.Clean(c.Cure))

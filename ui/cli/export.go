@@ -32,6 +32,7 @@ products that they need, and their invoices.`,
 		ValidArgs: []string{"products", "customers", "orders"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var err error
+			// A flag that would do nothing is refused: who gave it believes that it did.
 			if o.Since, err = parseDate("since", since); err != nil {
 				return err
 			}
@@ -73,7 +74,8 @@ products that they need, and their invoices.`,
 	return c
 }
 
-// parseDate reads a date (its beginning, by this computer's clock) or an exact time.
+// parseDate reads a date (its beginning, by this computer's clock) or an exact time. Who writes a day means his own, so
+// nothing is UTC that does not say so.
 func parseDate(flag, value string) (time.Time, error) {
 	if value == "" {
 		return time.Time{}, nil
@@ -94,7 +96,7 @@ func parseDate(flag, value string) (time.Time, error) {
 }
 
 // export carries out one export and gives a summary per entity that it wrote. With an error the summaries say how far
-// it came.
+// it came: what is written stays written, and the next start goes on from there.
 func (p *Program) export(ctx context.Context, e *engine.Engine, kind string, o engine.ExportOptions, verbose bool) ([]summaryLine, error) {
 	before, err := invoices(ctx, e)
 	if err != nil {
@@ -118,6 +120,7 @@ func (p *Program) export(ctx context.Context, e *engine.Engine, kind string, o e
 		err = countErr
 	}
 	if made := after - before; made > 0 {
+		// Without requests: those of the run are the orders', and may be added up.
 		summaries = append(summaries, summaryLine{Type: "summary", Entity: store.Invoice, Total: made, Created: made, State: main.State, Run: main.Run})
 	}
 	return summaries, err
@@ -140,6 +143,7 @@ func invoices(ctx context.Context, e *engine.Engine) (int64, error) {
 }
 
 // stoppedOr is how a run ended that met no error: stopped by a signal, stopped by another process, or with its verdict.
+// To the engine both stops are the same; a script must tell the signal that it sent itself from somebody's `run stop`.
 func stoppedOr(ctx context.Context, summaries []summaryLine, kind string) error {
 	for _, s := range summaries {
 		if s.State != string(store.Stopped) {
@@ -162,7 +166,8 @@ type plannedLine struct {
 	engine.Planned
 }
 
-// preview shows what an export would write. For people the lines that would change nothing are left out.
+// preview shows what an export would write. For people the lines that would change nothing are left out. It takes no
+// lease and leaves no run, so it works beside a run of another process.
 func (p *Program) preview(ctx context.Context, e *engine.Engine, kind string, o engine.ExportOptions, verbose bool) error {
 	s, err := e.Export(ctx, kind, o)
 	if err != nil {

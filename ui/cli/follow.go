@@ -14,14 +14,15 @@ import (
 )
 
 const (
-	pollEvery    = 250 * time.Millisecond
-	pollEntries  = 1000
-	showEvery    = time.Second      // a progress line on a terminal
-	showRarely   = 10 * time.Second // and where it cannot be overwritten
-	speedMeasure = 10 * time.Second
+	pollEvery    = 250 * time.Millisecond // as often as the engine writes its counters
+	pollEntries  = 1000                   // bounds what one look holds in memory
+	showEvery    = time.Second            // a progress line on a terminal
+	showRarely   = 10 * time.Second       // and where it cannot be overwritten
+	speedMeasure = 10 * time.Second       // steady, and still follows a CRM that slows down
 )
 
-// recordLine is what became of one shop record, a JSON line of a run.
+// recordLine is what became of one shop record, a JSON line of a run. It is read back from the state file, so
+// that no line runs ahead of what is kept there.
 type recordLine struct {
 	Type    string       `json:"type"` // "record"
 	At      time.Time    `json:"at"`
@@ -53,9 +54,9 @@ type follower struct {
 	// each tells of one log entry; nil keeps silent.
 	each func(store.Entry) error
 
-	run  int64 // ours, 0 = not known yet
-	last int64 // log entry
-	told map[told]bool
+	run  int64         // ours, 0 = not known yet
+	last int64         // log entry
+	told map[told]bool // outcomes that had a log entry
 	bar  progress
 }
 
@@ -69,6 +70,7 @@ type told struct {
 func (p *Program) follow(ctx context.Context, e *engine.Engine, kind string, each func(store.Entry) error, run func(context.Context) error) error {
 	quiet := context.WithoutCancel(ctx) // what a stopping run still finishes is told of
 	f := &follower{p: p, state: e.Store(), kind: kind, began: time.Now(), each: each, last: -1, told: map[told]bool{}, bar: progress{p: p}}
+	// The log is everybody's: ours begins after what is there now. -1 is its beginning, 0 would ask for the newest first.
 	newest, err := f.state.Entries(quiet, store.Filter{Limit: 1})
 	if err != nil {
 		return err
@@ -94,6 +96,7 @@ func (p *Program) follow(ctx context.Context, e *engine.Engine, kind string, eac
 			}
 			return err
 		case <-stopping:
+			// A closed channel is always ready, a nil one never: this is said once.
 			stopping = nil
 			f.bar.clear()
 			if !p.json {
@@ -101,6 +104,7 @@ func (p *Program) follow(ctx context.Context, e *engine.Engine, kind string, eac
 			}
 		case <-tick.C:
 			if err := f.look(quiet); err != nil {
+				// A run that cannot be watched goes on all the same.
 				p.note("cartiger: progress cannot be read: %s", text.Clean(err.Error()))
 			}
 		}
@@ -109,11 +113,13 @@ func (p *Program) follow(ctx context.Context, e *engine.Engine, kind string, eac
 
 // look tells what is new. Until our run is seen nothing is: somebody else's may still be going on.
 func (f *follower) look(ctx context.Context) error {
+	// Who names the process, so a lease of that name is ours.
 	if f.run == 0 {
 		holder, alive, err := f.state.Holder(ctx)
 		if err != nil || !alive || holder.Who != store.Who() {
 			return err
 		}
+		// Still 0 until the run has its row.
 		f.run = holder.Run
 		if f.run == 0 {
 			return nil
@@ -166,6 +172,7 @@ func (f *follower) finish(ctx context.Context) error {
 		}
 		f.run = run.ID
 	}
+	// With nobody to tell of single records the counters in the summary are enough.
 	if err := f.tell(ctx); err != nil || f.each == nil {
 		return err
 	}
@@ -174,6 +181,7 @@ func (f *follower) finish(ctx context.Context) error {
 		return err
 	}
 	for _, o := range outcomes {
+		// An export that goes on keeps its id: what it did in an earlier life was told then. The file counts in milliseconds.
 		if f.told[told{o.Entity, o.ShopID}] || o.At.Before(f.began.Truncate(time.Millisecond)) {
 			continue
 		}
@@ -214,7 +222,8 @@ func entryWords(e store.Entry) string {
 	return fmt.Sprintf("%-9s  %-9s  %s  %s", text.Clean(string(e.Entity)), text.Clean(what), text.Clean(e.Label), text.Clean(e.Message))
 }
 
-// progress is the one line that says how far a run is.
+// progress is the one line that says how far a run is, drawn once a second at most: a terminal far away is slow, and a
+// log file keeps every line for ever.
 type progress struct {
 	p       *Program
 	drawn   bool
@@ -229,6 +238,7 @@ type sample struct {
 }
 
 func (b *progress) show(run store.Run) {
+	// Programs have a line for every record.
 	if b.p.json {
 		return
 	}
@@ -241,6 +251,7 @@ func (b *progress) show(run store.Run) {
 		pause = showEvery
 	}
 	if b.at.IsZero() {
+		// The first line comes after a pause: a run that is over by then has its summary.
 		b.at = now
 	}
 	if now.Sub(b.at) < pause {
@@ -252,6 +263,7 @@ func (b *progress) show(run store.Run) {
 		b.p.note("%s", line)
 		return
 	}
+	// 78 fit into the usual 80 columns: a line that wraps cannot be overwritten.
 	_, _ = fmt.Fprintf(b.p.Err, "\r%s\x1b[K", text.Cut(line, 78))
 	b.drawn = true
 }

@@ -12,6 +12,7 @@ import (
 )
 
 // keyFiles are where the two keys may lie besides their variables: a file named by a variable, and a systemd credential.
+// Both keep the key out of unit files and out of the environment that every child inherits (rules.md 9.7).
 var keyFiles = []struct{ variable, file, credential string }{
 	{"CARTIGER_SHOP_KEY", "CARTIGER_SHOP_KEY_FILE", "shop-key"},
 	{"CARTIGER_CRM_KEY", "CARTIGER_CRM_KEY_FILE", "crm-key"},
@@ -37,6 +38,7 @@ func (p *Program) withKeyFiles() (func(string) string, error) {
 			path, named = filepath.Join(dir, k.credential), false
 		}
 		key, err := readKey(path)
+		// A service may be given one credential and not the other; a file that somebody has named must be there.
 		if !named && errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -62,6 +64,7 @@ func readKey(path string) (string, error) {
 		return "", err
 	}
 	defer func() { _ = f.Close() }() // it was only read
+	// One byte more than is allowed, else a longer file would look like one that just fits.
 	data, err := io.ReadAll(io.LimitReader(f, maxKey+1))
 	key := strings.TrimSpace(string(data))
 	switch {

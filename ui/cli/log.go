@@ -12,6 +12,8 @@ import (
 	"cartiger/store"
 )
 
+// logCommand reads the state file alone: what a watch without a terminal has said is there for everybody who may read
+// it.
 func (p *Program) logCommand() *cobra.Command {
 	var f store.Filter
 	var entity string
@@ -61,6 +63,7 @@ func (p *Program) showLog(ctx context.Context, e *engine.Engine, f store.Filter,
 		return err
 	}
 	slices.Reverse(entries)
+	// Following has no end and so is no document: it prints lines, as a run does.
 	if p.json && !follow {
 		lines := make([]entryDocument, len(entries))
 		for i, entry := range entries {
@@ -74,6 +77,7 @@ func (p *Program) showLog(ctx context.Context, e *engine.Engine, f store.Filter,
 				return err
 			}
 		}
+		// A stdout that cannot be written ends it: else it would follow for nobody.
 		return p.Out.err
 	}
 	if err := print(entries); err != nil || !follow {
@@ -93,6 +97,7 @@ func (p *Program) showLog(ctx context.Context, e *engine.Engine, f store.Filter,
 	for {
 		select {
 		case <-ctx.Done():
+			// A signal is how following ends.
 			return context.Cause(ctx)
 		case <-tick.C:
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
+// manCommand makes the page from the command tree: one that is written by hand falls behind --help.
 func (p *Program) manCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "man",
@@ -25,6 +26,7 @@ func (p *Program) manCommand() *cobra.Command {
 // writeManual writes a page of section 1 from the command tree.
 func writeManual(w io.Writer, root *cobra.Command) {
 	put := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
+	// Without a date: the page of one version is the same whenever it is printed.
 	put(`.TH CARTIGER 1 "" "cartiger" "User Commands"`)
 	put(".SH NAME\ncartiger \\- %s", roff(root.Short))
 	put(".SH SYNOPSIS\n.B cartiger\n[\\fICOMMAND\\fR] [\\fIFLAGS\\fR]")
@@ -75,6 +77,7 @@ func writeText(put func(string, ...any), long string) {
 	}
 }
 
+// writeFlags names the defaults that say something: a count of 0 or a switch that is off says the same as no word.
 func writeFlags(put func(string, ...any), flags *pflag.FlagSet) {
 	flags.VisitAll(func(f *pflag.Flag) {
 		if f.Hidden || f.Name == "help" {

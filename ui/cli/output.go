@@ -37,15 +37,15 @@ func (p *Program) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(p.Out, format+"\n", args...) // Out keeps the error
 }
 
-// note writes a message that is no result.
+// note writes a message that is no result. Where stderr is gone there is nobody left to tell.
 func (p *Program) note(format string, args ...any) {
 	_, _ = fmt.Fprintf(p.Err, format+"\n", args...)
 }
 
-// document writes the one JSON document of a query.
+// document writes the one JSON document of a query, indented, because people look at it as well.
 func (p *Program) document(v any) error { return p.print(v, "  ") }
 
-// line writes one JSON line of a run.
+// line writes one JSON line of a run. It stays one line whatever it holds: its readers split at line feeds.
 func (p *Program) line(v any) error { return p.print(v, "") }
 
 func (p *Program) print(v any, indent string) error {
@@ -61,6 +61,7 @@ func (p *Program) print(v any, indent string) error {
 func encode(v any, indent string) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
+	// No web page is made of it, and & in an address should stay readable.
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", indent)
 	if err := enc.Encode(v); err != nil {
@@ -94,7 +95,8 @@ func harmless(document []byte) []byte {
 // column is the head of a table's column; a name that starts with > aligns to the right.
 type column string
 
-// table prints rows in columns as wide as their widest cell. Every cell is cleaned.
+// table prints rows in columns as wide as their widest cell. Every cell is cleaned: most come from shop or CRM, and one
+// place that cleans them all cannot be forgotten. Cleaning goes before measuring, because what is removed has no width.
 func (p *Program) table(head []column, rows [][]string) {
 	p.tableTo(p.Out, head, rows)
 }
@@ -124,6 +126,7 @@ func (p *Program) tableTo(w io.Writer, head []column, rows [][]string) {
 			}
 			b.WriteString("  ")
 		}
+		// Blanks at the end would wrap a row that just fits.
 		_, _ = fmt.Fprintln(w, strings.TrimRight(b.String(), " ")) // Out keeps the error
 	}
 }

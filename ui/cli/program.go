@@ -22,9 +22,10 @@ import (
 
 // Program is what the surroundings give the commands, and what the flags that all of them share decide.
 type Program struct {
-	In      io.Reader
-	Out     *output // results
-	Err     io.Writer
+	In  io.Reader
+	Out *output // results
+	Err io.Writer
+	// Environ is a function, so that the demo can hide the variables of a real shop from what it plays.
 	Environ func(string) string
 
 	json  bool
@@ -40,7 +41,8 @@ type Program struct {
 
 // Main runs the program and gives its exit code.
 func Main(args []string) int {
-	// A reader that goes away (| head) stops a run like a signal, not in the middle of a write.
+	// A reader that goes away (| head) stops a run like a signal, not in the middle of a write: left alone, Go ends the
+	// program at the first write into a closed stdout.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := context.WithCancelCause(context.Background())
 	ctx, done := untilSignal(ctx)
@@ -59,6 +61,7 @@ func (p *Program) run(ctx context.Context, args []string) int {
 	root.SetErr(p.Err)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
+		// A command whose results went nowhere has not done what it was asked for.
 		err = p.Out.err
 	}
 	// A signal explains every error that came after it.
@@ -126,8 +129,10 @@ func (p *Program) root() *cobra.Command {
 		Example: `  cartiger demo
   cartiger connect
   cartiger export products`,
+		// complain says it, in our words or as JSON.
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		// Cobra calls the nearest one, once flags and arguments are right: no command may have another.
 		PersistentPreRun: func(*cobra.Command, []string) {
 			p.began = true
 		},
@@ -156,11 +161,13 @@ func (p *Program) root() *cobra.Command {
 	add("keep", p.rebuildCommand(), p.logCommand(), p.backupCommand(), p.forgetCommand(), p.bundleCommand())
 	root.AddCommand(p.simulateCommand(), p.manCommand(), p.versionCommand())
 	root.SetUsageTemplate(usageTemplate(root.UsageTemplate()))
+	// Last: it goes over the whole tree.
 	checkUsage(root)
 	return root
 }
 
-// runRoot opens the console, or prints the status where there is no terminal.
+// runRoot opens the console, or prints the status where there is no terminal: a timer that calls the bare program gets
+// an answer and an end.
 func (p *Program) runRoot(cmd *cobra.Command, _ []string) error {
 	if !p.interactive() {
 		_, err := p.printStatus(cmd.Context(), false)
@@ -206,6 +213,7 @@ func (p *Program) over(ctx context.Context, path string, environ func(string) st
 	if err != nil {
 		return err
 	}
+	// A close that fails may mean something that is not on disk. It must not hide what went wrong before.
 	defer func() {
 		if closeErr := state.Close(); err == nil {
 			err = closeErr
@@ -214,6 +222,7 @@ func (p *Program) over(ctx context.Context, path string, environ func(string) st
 	return do(ctx, engine.New(state, engine.Options{Who: store.Who(), Environ: environ, Log: log}))
 }
 
+// statePath is where the state file is; what is typed wins over the environment, as with every setting.
 func (p *Program) statePath() (string, error) {
 	if path := nonEmpty(p.state, p.Environ("CARTIGER_STATE")); path != "" {
 		return path, nil
@@ -221,7 +230,8 @@ func (p *Program) statePath() (string, error) {
 	return store.DefaultPath()
 }
 
-// logger tells on stderr what happens. TextHandler quotes whatever is not printable.
+// logger tells on stderr what happens. TextHandler quotes whatever is not printable, so that a server's words need no
+// cleaning here.
 func (p *Program) logger() (*slog.Logger, error) {
 	name := p.level
 	if name == "" {

@@ -9,6 +9,8 @@ import (
 	"cartiger/ui/text"
 )
 
+// rebuildCommand is the way back without a backup: shop and CRM hold the keys of every record (rules.md 1). It
+// changes no link that is there, so a damaged file has to go away first: what it says would be believed.
 func (p *Program) rebuildCommand() *cobra.Command {
 	var verbose bool
 	c := &cobra.Command{
@@ -34,6 +36,7 @@ func (p *Program) rebuild(ctx context.Context, e *engine.Engine, verbose bool) e
 		s, err = e.Rebuild(ctx)
 		return err
 	})
+	// Before an error as well: it broke off, and what it found by then stands.
 	for _, w := range s.Warnings {
 		p.note("Warning: %s", text.Clean(w))
 	}

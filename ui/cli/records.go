@@ -17,7 +17,8 @@ import (
 	"cartiger/ui/text"
 )
 
-// outcomeLine is what became of a shop record, in `records --json`.
+// outcomeLine is what became of a shop record, in `records --json`. What was sent and answered is only in `records
+// show`: it is long, and of use for one record at a time.
 type outcomeLine struct {
 	Entity   store.Entity    `json:"entity"`
 	ShopID   int64           `json:"shop_id"`
@@ -28,12 +29,13 @@ type outcomeLine struct {
 	CRM      string          `json:"crm,omitempty"`
 	Attempts int             `json:"attempts"`
 	Run      int64           `json:"run,omitempty"`
-	Since    time.Time       `json:"since"`
+	Since    time.Time       `json:"since"` // when this state began; At is the last look
 	At       time.Time       `json:"at"`
 	Sent     json.RawMessage `json:"sent,omitempty"`
 	Answer   string          `json:"answer,omitempty"`
 }
 
+// outcomeOf has times in UTC, as all JSON has: a reader elsewhere does not know this computer's clock.
 func outcomeOf(o store.Outcome) outcomeLine {
 	return outcomeLine{
 		Entity: o.Entity, ShopID: o.ShopID, Label: o.Label, State: o.State, Reason: o.Reason, Detail: o.Detail, CRM: o.CRM,
@@ -41,7 +43,7 @@ func outcomeOf(o store.Outcome) outcomeLine {
 	}
 }
 
-// selection is the flags that narrow records.
+// selection is the flags that narrow records, the same for list and retry: what a list has shown can be retried.
 type selection struct {
 	entity string
 	states []string
@@ -58,6 +60,7 @@ func (s *selection) flags(p *Program, c *cobra.Command) {
 	f.Int64Var(&s.filter.ShopID, "id", 0, "only this shop `ID`")
 }
 
+// In the order of the summaries, and of what --only takes.
 var (
 	entities = []store.Entity{store.Customer, store.Product, store.Order, store.Invoice}
 	states   = []store.State{store.Held, store.Failed, store.Created, store.Updated, store.Unchanged}
@@ -72,6 +75,8 @@ func parseEntity(name string) (store.Entity, error) {
 	return entity, nil
 }
 
+// read checks the words before anything is asked: an outcome with a slip would match nothing, and "No such records"
+// would be taken for good news.
 func (s *selection) read() (store.Filter, error) {
 	f := s.filter
 	if s.entity != "" {
@@ -140,6 +145,7 @@ func (p *Program) recordsListCommand() *cobra.Command {
 	return c
 }
 
+// nonEmpty is the first value that says something.
 func nonEmpty(values ...string) string {
 	for _, v := range values {
 		if v != "" {
@@ -149,7 +155,7 @@ func nonEmpty(values ...string) string {
 	return ""
 }
 
-// recordDocument is `records show --json`.
+// recordDocument is `records show --json`. Links and open writes are lists even when there are none.
 type recordDocument struct {
 	outcomeLine
 	Links   []linkLine      `json:"links"`
@@ -157,6 +163,7 @@ type recordDocument struct {
 	WouldDo *engine.Planned `json:"would_do,omitempty"`
 }
 
+// linkLine is a CRM record that this shop record is; Key finds it again without the state file.
 type linkLine struct {
 	Module string    `json:"module"`
 	CRMID  string    `json:"crm_id"`
@@ -164,6 +171,8 @@ type linkLine struct {
 	At     time.Time `json:"at"`
 }
 
+// openLine is a write whose answer is not on disk: it may have reached the CRM, which is looked up before it is sent
+// again.
 type openLine struct {
 	Name      string            `json:"name"`
 	State     store.IntentState `json:"state"`
@@ -190,8 +199,10 @@ func (p *Program) recordsShowCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
+				// What is written has nothing left to do; only of the others it is asked.
 				var would *engine.Planned
 				if s := view.Outcome.State; s == store.Held || s == store.Failed {
+					// The servers are asked, and may be away: what the file knows is told all the same.
 					if now, err := e.Would(ctx, entity, id); err != nil {
 						p.note("What would be sent now is not known: %s", text.Clean(complaintOf(err).Message))
 					} else {
@@ -204,7 +215,8 @@ func (p *Program) recordsShowCommand() *cobra.Command {
 	}
 }
 
-// raw is stored JSON as it is; what is none is shown as a string.
+// raw is stored JSON as it is; what is none is shown as a string. One record that is stored badly must not make the
+// whole document unreadable.
 func raw(stored string) json.RawMessage {
 	if stored == "" {
 		return nil
@@ -258,6 +270,7 @@ func (p *Program) showRecord(entity store.Entity, id int64, v engine.RecordView,
 		add("would now", string(doc.WouldDo.State)+": "+strings.TrimPrefix(strings.Join(doc.WouldDo.Writes, ", ")+". "+doc.WouldDo.Detail, ". "))
 	}
 	for _, row := range rows {
+		// What was sent is a long line of JSON: under the names it would be lost.
 		for i, line := range text.Wrap(row[1], 96) {
 			name := row[0]
 			if i > 0 {
@@ -269,6 +282,7 @@ func (p *Program) showRecord(entity store.Entity, id int64, v engine.RecordView,
 	return nil
 }
 
+// recordsRetryCommand is for failed records, and for people who will not wait until watch looks at held ones again.
 func (p *Program) recordsRetryCommand() *cobra.Command {
 	var s selection
 	c := &cobra.Command{
@@ -294,6 +308,7 @@ func (p *Program) retry(ctx context.Context, e *engine.Engine, f store.Filter) e
 	if err != nil {
 		return err
 	}
+	// Nothing to retry is no run, but a program waits for the last line (docs/json.md).
 	if run.ID == 0 {
 		if p.json {
 			return p.line(summaryLine{Type: "summary", Entity: "all", State: string(store.Finished)})

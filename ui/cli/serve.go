@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
+	"io"
 	"log"
 	"math/big"
 	"net"
@@ -44,7 +45,7 @@ func serve(handler http.Handler, listen string, selfSigned bool) (*server, error
 	s := &server{
 		url: "http://" + listener.Addr().String(), done: make(chan error, 1),
 		// Broken connections are part of what a simulator is for: its server says nothing about them.
-		http: &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(discard{}, "", 0)},
+		http: &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0)},
 	}
 	if selfSigned {
 		certificate, err := selfSign()
@@ -58,10 +59,6 @@ func serve(handler http.Handler, listen string, selfSigned bool) (*server, error
 	return s, nil
 }
 
-type discard struct{}
-
-func (discard) Write(b []byte) (int, error) { return len(b), nil }
-
 // close ends the server at once: nobody waits for a simulator.
 func (s *server) close() error {
 	err := s.http.Close()
@@ -71,7 +68,8 @@ func (s *server) close() error {
 	return err
 }
 
-// until serves until the context ends or the server fails.
+// until serves until the context ends or the server fails. It takes the server's last word itself, so close is not
+// called after a failure: it would wait for a second one.
 func (s *server) until(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
@@ -84,13 +82,14 @@ func (s *server) until(ctx context.Context) error {
 	}
 }
 
-// selfSign makes a certificate that nobody trusts.
+// selfSign makes a certificate that nobody trusts, so that what the connector says to one can be tried.
 func selfSign() (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
 	template := &x509.Certificate{
+		// From an hour ago: the clock of whoever checks it may be behind.
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "Cartiger simulator"},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
 		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},

@@ -17,7 +17,8 @@ import (
 	"cartiger/vtigerws/vtigerwstest"
 )
 
-// simulation is what both simulators are told.
+// simulation is what both simulators are told. They are those of the tests: what a person tries here can be
+// written down as one.
 type simulation struct {
 	listen  string
 	path    string
@@ -40,6 +41,7 @@ func (s *simulation) check() ([]fault.Rule, error) {
 	if s.path != "" && (!strings.HasPrefix(s.path, "/") || strings.HasSuffix(s.path, "/")) {
 		return nil, misuse{&problem.Error{Kind: problem.Invalid, Where: "--path", Field: "path", Message: s.path + " is not a folder like /shop", Cure: "Start with a slash and end without one."}}
 	}
+	// All are read before anything listens: a rule with a slip would be a fault that never comes.
 	rules := make([]fault.Rule, len(s.rules))
 	for i, text := range s.rules {
 		var err error
@@ -50,7 +52,8 @@ func (s *simulation) check() ([]fault.Rule, error) {
 	return rules, nil
 }
 
-// run serves a simulator until it is stopped. Its first line says where.
+// run serves a simulator until it is stopped. Its first line says where: scripts wait for it and take the free port
+// from it.
 func (s *simulation) run(ctx context.Context, p *Program, handler http.Handler, faults *fault.Set, rules []fault.Rule) error {
 	for _, r := range rules {
 		faults.Add(r)
@@ -63,6 +66,8 @@ func (s *simulation) run(ctx context.Context, p *Program, handler http.Handler, 
 	return srv.until(ctx)
 }
 
+// simulateCommand serves what the demo plays on, one server at a time, for trying and for tests in other languages.
+// Faults can be given at the start and changed while it runs.
 func (p *Program) simulateCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "simulate shop|crm",
@@ -121,7 +126,8 @@ func (p *Program) simulateShopCommand() *cobra.Command {
 	return c
 }
 
-// dataFolder is a data set on disk, nil for the embedded one.
+// dataFolder is a data set on disk, nil for the embedded one. A folder without data is refused: a shop that is empty by
+// a slip looks like a connector that finds nothing.
 func dataFolder(path string) (fs.FS, error) {
 	if path == "" {
 		return nil, nil

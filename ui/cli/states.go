@@ -10,6 +10,8 @@ import (
 	"cartiger/problem"
 )
 
+// statesCommand is the mapping of rules.md 4. It goes by the id of a state: names are in several languages, and people
+// change them.
 func (p *Program) statesCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "states",
@@ -27,6 +29,7 @@ values of the CRM's own lists. With the setting states.names = shop the shop's n
 		Use: "set STATE", Short: "Map a state, given by its id, by hand", ValidArgsFunction: p.suggest(completeStates),
 		Example: "  cartiger states set 3 --order Approved\n  cartiger states set 3 --order Approved --invoice Sent",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			// An empty mapping would mean the default: that has a command of its own.
 			if order == "" && invoice == "" {
 				return wrong(cmd, "order", "give --order or --invoice; to go back to the default use `cartiger states reset %s`", args[0])
 			}
@@ -71,7 +74,8 @@ values of the CRM's own lists. With the setting states.names = shop the shop's n
 	return c
 }
 
-// stateRow finds an order state by its id.
+// stateRow finds an order state by its id. The shop is asked, because a mapping of a state that it does not have would
+// never be used and never be missed.
 func (p *Program) stateRow(ctx context.Context, e *engine.Engine, name string) (engine.StateRow, error) {
 	rows, err := e.States(ctx)
 	if err != nil {
@@ -85,12 +89,14 @@ func (p *Program) stateRow(ctx context.Context, e *engine.Engine, name string) (
 	return engine.StateRow{}, misuse{&problem.Error{Kind: problem.NotFound, Where: "states", Field: "state", Message: "the shop has no order state " + name, Cure: "`cartiger states list` shows their ids."}}
 }
 
+// listStates shows what is in force: by hand or the default, which goes by id and flags of the state (rules.md 4).
 func (p *Program) listStates(ctx context.Context, e *engine.Engine) error {
 	states, err := e.States(ctx)
 	if err != nil {
 		return err
 	}
 	if p.json {
+		// A copy that is never nil: the contract has a list here, not null.
 		return p.document(map[string]any{"states": append([]engine.StateRow{}, states...)})
 	}
 	rows := make([][]string, len(states))

@@ -13,6 +13,8 @@ import (
 	"cartiger/ui/text"
 )
 
+// statusCommand is Details of rules.md 8 for scripts: monitoring goes by its exit code. A warning is 0, because it is
+// about something that works.
 func (p *Program) statusCommand() *cobra.Command {
 	var offline bool
 	c := &cobra.Command{
@@ -37,6 +39,7 @@ are missing, 5 when the shop or the CRM cannot be used, 1 when another check fai
 	return c
 }
 
+// testCommand differs from status in telling each step as it happens: a server that hangs is seen to hang.
 func (p *Program) testCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "test",
@@ -61,7 +64,8 @@ func (p *Program) testCommand() *cobra.Command {
 	}
 }
 
-// tellStep tells a step of a test as it happens.
+// tellStep tells a step of a test as it happens. The result is the status, so steps are messages, and programs need
+// none.
 func (p *Program) tellStep(s engine.Step) {
 	if p.json {
 		return
@@ -74,7 +78,8 @@ func (p *Program) tellStep(s engine.Step) {
 	p.note("%-22s ok      %s", s.Name, took)
 }
 
-// judge is the exit code that checks speak of.
+// judge is the exit code that checks speak of. The nearest cause wins, whatever the order of the checks: what is not
+// set up cannot be connected, and what is not connected cannot be judged further.
 func judge(checks []engine.Check) error {
 	code := exitDone
 	for _, c := range checks {
@@ -98,6 +103,7 @@ func judge(checks []engine.Check) error {
 	return ended(code)
 }
 
+// printStatus asks shop and CRM, or with offline only the state file: that one answers at once and beside any run.
 func (p *Program) printStatus(ctx context.Context, offline bool) (engine.Status, error) {
 	var s engine.Status
 	err := p.with(ctx, func(ctx context.Context, e *engine.Engine) (err error) {
@@ -117,13 +123,14 @@ func (p *Program) printStatus(ctx context.Context, offline bool) (engine.Status,
 	return s, err
 }
 
-// statusDocument is `status --json`.
+// statusDocument is `status --json`. Worst spares programs the order of the levels.
 type statusDocument struct {
 	engine.Status
 	At    *time.Time   `json:"at"` // null when nobody was asked yet
 	Worst engine.Level `json:"worst"`
 }
 
+// documentOf makes the time of asking null where nobody was asked: year 1 would pass for an answer.
 func documentOf(s engine.Status) statusDocument {
 	doc := statusDocument{Status: s, Worst: s.Worst()}
 	if !s.At.IsZero() {
@@ -133,6 +140,7 @@ func documentOf(s engine.Status) statusDocument {
 	return doc
 }
 
+// levelWord is in capitals where something is to be done: there is no colour in a log or a mail.
 var levelWord = map[engine.Level]string{engine.OK: "ok", engine.Warning: "WARNING", engine.Failure: "FAILED"}
 
 func (p *Program) showStatus(s engine.Status) error {
@@ -146,6 +154,7 @@ func (p *Program) showStatus(s engine.Status) error {
 	}
 	for _, c := range s.Checks {
 		p.say("  %s  %s  %s", text.Pad(text.Clean(c.Title), 18), text.Pad(levelWord[c.Level], 7), text.Clean(c.Text))
+		// What is well needs no explanation; the rest is read from top to bottom.
 		if c.Level == engine.OK {
 			continue
 		}
@@ -161,6 +170,7 @@ func (p *Program) showStatus(s engine.Status) error {
 	rows := make([][]string, len(s.Entities))
 	for i, e := range s.Entities {
 		inShop := "-"
+		// -1 is not known yet: 0 would say that the shop is empty.
 		if e.InShop >= 0 {
 			inShop = humanize.Comma(e.InShop)
 		}

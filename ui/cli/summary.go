@@ -12,21 +12,23 @@ import (
 
 // summaryLine is how a run ended for one entity, the last JSON lines of a run. Fields are only ever added.
 type summaryLine struct {
-	Type         string       `json:"type"` // "summary"
-	Entity       store.Entity `json:"entity"`
-	Total        int64        `json:"total"`
-	Created      int64        `json:"created"`
-	Updated      int64        `json:"updated"`
-	Unchanged    int64        `json:"unchanged"`
-	Held         int64        `json:"held"`
-	Failed       int64        `json:"failed"`
-	ShopRequests int64        `json:"shop_requests"`
-	CRMRequests  int64        `json:"crm_requests"`
-	Seconds      float64      `json:"seconds"`
-	State        string       `json:"state"`
-	Run          int64        `json:"run,omitempty"`
-	Warnings     []string     `json:"warnings,omitempty"`
-	Totals       *totals      `json:"totals,omitempty"`
+	Type   string       `json:"type"` // "summary"
+	Entity store.Entity `json:"entity"`
+	// Total is the sum of the five outcomes once the run has finished: nothing is dropped (rules.md 9.2).
+	Total     int64 `json:"total"`
+	Created   int64 `json:"created"`
+	Updated   int64 `json:"updated"`
+	Unchanged int64 `json:"unchanged"`
+	Held      int64 `json:"held"`
+	Failed    int64 `json:"failed"`
+	// The requests of a run stand in one of its summaries only, so that they may be added up.
+	ShopRequests int64    `json:"shop_requests"`
+	CRMRequests  int64    `json:"crm_requests"`
+	Seconds      float64  `json:"seconds"`
+	State        string   `json:"state"`
+	Run          int64    `json:"run,omitempty"` // a preview is no run
+	Warnings     []string `json:"warnings,omitempty"`
+	Totals       *totals  `json:"totals,omitempty"`
 }
 
 // totals says how many documents of the CRM were compared with the shop's total_paid, and how many differ by half a
@@ -47,7 +49,7 @@ func lineOf(s engine.Summary) summaryLine {
 // seconds with milliseconds are what people and programs read.
 func seconds(d time.Duration) float64 { return float64(d.Milliseconds()) / 1000 }
 
-// tellSummary writes a summary in the form that was asked for.
+// tellSummary writes a summary in the form that was asked for. It is a result: it goes to stdout, behind the records.
 func (p *Program) tellSummary(s summaryLine) error {
 	if p.json {
 		return p.line(s)
@@ -57,6 +59,7 @@ func (p *Program) tellSummary(s summaryLine) error {
 	if s.ShopRequests+s.CRMRequests > 0 {
 		line += fmt.Sprintf("; %d shop and %d CRM requests in %.1f s", s.ShopRequests, s.CRMRequests, s.Seconds)
 	}
+	// That it finished goes without saying.
 	if s.State != string(store.Finished) {
 		line += "; " + s.State
 	}
@@ -93,6 +96,7 @@ func (p *Program) explain(ctx context.Context, e *engine.Engine, s summaryLine) 
 	if err := p.countWarnings(ctx, e, s); err != nil || s.Held+s.Failed == 0 {
 		return err
 	}
+	// Also after Ctrl-C, and also what earlier runs left: it is the list of what a person still has to do.
 	outcomes, err := e.Records(context.WithoutCancel(ctx), store.Filter{Entity: s.Entity})
 	if err != nil {
 		return err
@@ -109,6 +113,7 @@ func (p *Program) explain(ctx context.Context, e *engine.Engine, s summaryLine) 
 			order = append(order, r)
 		}
 	}
+	// Where every record has a reason of its own, the list must not push the summary off the screen.
 	const shown = 10
 	for i, r := range order {
 		if i == shown {
@@ -126,6 +131,7 @@ func (p *Program) countWarnings(ctx context.Context, e *engine.Engine, s summary
 	entries, err := e.Store().Entries(context.WithoutCancel(ctx), store.Filter{Run: s.Run, Entity: s.Entity, Level: "warning"})
 	n := 0
 	for _, entry := range entries {
+		// A line with a state is an outcome, which explain has counted by its reason.
 		if entry.State == "" {
 			n++
 		}
@@ -136,7 +142,8 @@ func (p *Program) countWarnings(ctx context.Context, e *engine.Engine, s summary
 	return err
 }
 
-// verdict is the exit code of runs that ended without an error.
+// verdict is the exit code of runs that ended without an error. Held records are no failure of the run, but a timer that
+// looks at nothing else must hear of them: 3, not 0 and not 1.
 func verdict(summaries ...summaryLine) error {
 	for _, s := range summaries {
 		if s.Held+s.Failed > 0 {

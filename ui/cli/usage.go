@@ -12,7 +12,8 @@ import (
 	"cartiger/problem"
 )
 
-// checkUsage makes every command of a tree check its arguments and flags, say what is wrong with them, and complete them.
+// checkUsage makes every command of a tree check its arguments and flags, say what is wrong with them, and complete
+// them. All goes by the usage line, so that what help says and what is accepted cannot differ.
 func checkUsage(root *cobra.Command) {
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
@@ -34,7 +35,7 @@ func checkUsage(root *cobra.Command) {
 			if kind := f.Value.Type(); kind == "int" || kind == "duration" {
 				f.Value = unsigned{f.Value}
 				if f.DefValue == "0s" {
-					f.DefValue = "0" // help keeps silent about it
+					f.DefValue = "0" // help keeps silent about that; it knows "0s" only of pflag's own duration
 				}
 			}
 		})
@@ -56,7 +57,8 @@ func (u unsigned) Set(text string) error {
 	return u.Value.Set(text)
 }
 
-// wrong is wrong usage of a command; the cure is its usage line.
+// wrong is wrong usage of a command; the cure is its usage line, not a page of help that pushes the message off the
+// screen.
 func wrong(cmd *cobra.Command, field, format string, args ...any) error {
 	_, where, _ := strings.Cut(cmd.CommandPath(), " ")
 	return misuse{&problem.Error{Kind: problem.Invalid, Where: where, Field: field, Message: fmt.Sprintf(format, args...), Cure: usageOf(cmd)}}
@@ -72,6 +74,7 @@ func usageOf(cmd *cobra.Command) string {
 // asUsed holds arguments against the usage line: NAME has to be given, [NAME] may, and ... repeats what stands before.
 func asUsed(cmd *cobra.Command, args []string) error {
 	_, line, _ := strings.Cut(cmd.Use, " ")
+	// What stands behind a bar is another way to write the same.
 	line, _, _ = strings.Cut(line, " | ")
 	names := slices.DeleteFunc(strings.Fields(line), func(name string) bool { return name == "..." })
 	needed := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return strings.HasPrefix(name, "[") })
@@ -126,7 +129,7 @@ func knownTopic(cmd *cobra.Command, args []string) error {
 	return err
 }
 
-// flagError says in words what the flag parser found.
+// flagError says in words what the flag parser found; its own words are those of Go's parsers ("strconv.ParseInt: …").
 func flagError(cmd *cobra.Command, err error) error {
 	var (
 		unknown *pflag.NotExistError

@@ -9,6 +9,8 @@ import (
 	"cartiger/engine"
 )
 
+// verifyCommand does not trust what was written at the time: it reads both sides again. A difference left is 3, so that
+// a timer hears of it.
 func (p *Program) verifyCommand() *cobra.Command {
 	var repair bool
 	c := &cobra.Command{
@@ -34,6 +36,7 @@ func (p *Program) verify(ctx context.Context, e *engine.Engine, repair bool) err
 		return err
 	})
 	if err == nil {
+		// Half a comparison that found nothing must not end with "agree".
 		err = context.Cause(ctx)
 	}
 	if err != nil && len(found) == 0 {
@@ -49,11 +52,13 @@ func (p *Program) verify(ctx context.Context, e *engine.Engine, repair bool) err
 		case d.Repair == "":
 			what = "a person decides"
 		}
+		// Without --repair all are left, also those that could be repaired.
 		if !d.Done {
 			left++
 		}
 		rows[i] = []string{string(d.Entity), fmt.Sprint(d.ShopID), d.CRMID, d.What, d.Text, what}
 	}
+	// Also with an error: what was repaired by then is repaired, and somebody must be told.
 	if p.json {
 		if docErr := p.document(map[string]any{"differences": append([]engine.Difference{}, found...), "left": left}); err == nil {
 			err = docErr

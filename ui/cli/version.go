@@ -8,7 +8,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// build is what the program knows of itself.
+// build is what the program knows of itself. The compiler puts it there, so no build script can forget it; modified
+// says that the revision alone does not tell what is inside.
 type build struct {
 	Version  string `json:"version"`
 	Revision string `json:"revision,omitempty"`

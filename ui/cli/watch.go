@@ -12,6 +12,8 @@ import (
 	"cartiger/store"
 )
 
+// watchCommand is made to run under a service manager: it outlives servers that are away, ends cleanly at a signal, and
+// can be killed at any time, because every write is on disk before it is sent (rules.md 9.3).
 func (p *Program) watchCommand() *cobra.Command {
 	var o engine.WatchOptions
 	var from string
@@ -31,6 +33,7 @@ The first start begins where the first export began, without one now, unless --c
 			if o.CatchUpFrom, err = parseDate("catch-up-from", from); err != nil {
 				return err
 			}
+			// The setting's own bounds. Without the flag 0 means that setting.
 			if cmd.Flags().Changed("interval") && (o.Interval < time.Second || o.Interval > 24*time.Hour) {
 				return misuse{&problem.Error{Kind: problem.Invalid, Where: "--interval", Field: "interval", Message: o.Interval.String() + " is not from 1s to 24h", Cure: "Write 10s or 5m."}}
 			}
@@ -49,7 +52,7 @@ func (p *Program) watch(ctx context.Context, e *engine.Engine, o engine.WatchOpt
 	switch {
 	case err != nil:
 		return err
-	case ctx.Err() != nil && run.State == store.Stopped:
+	case ctx.Err() != nil && run.State == store.Stopped: // a --once that was through before the signal has its verdict
 		return context.Cause(ctx)
 	case o.Once:
 		return verdict(summaries...)
@@ -68,9 +71,12 @@ func (p *Program) mixed(ctx context.Context, e *engine.Engine, kind string, each
 	began := time.Now()
 	err = p.follow(ctx, e, kind, each, do)
 	run, found, lookErr := e.Store().LastRun(quiet, kind)
+	// A rebuild goes on with its old run, so the same id may be ours: then it has ended since we began. A run that has not
+	// ended and was there before is another process's.
 	if lookErr != nil || !found || run.ID == before.ID && run.Ended.Before(began.Truncate(time.Millisecond)) {
 		return store.Run{}, nil, firstOf(err, lookErr)
 	}
+	// Counted from the outcomes on disk, where a record that the run met twice is one.
 	counts, lookErr := e.Store().CountRun(quiet, run.ID)
 	if lookErr != nil {
 		return run, nil, firstOf(err, lookErr)
@@ -95,6 +101,7 @@ func summarise(run store.Run, counts map[store.Entity]store.Counts) []summaryLin
 			Seconds: seconds(run.Ended.Sub(run.Started)), State: string(run.State), Run: run.ID,
 		}
 	}
+	// What a run did not touch has no line, but the sum is always there: a program knows by it that the run is over.
 	var summaries []summaryLine
 	var sum store.Counts
 	for _, entity := range entities {
@@ -131,6 +138,8 @@ func firstOf(errs ...error) error {
 	return nil
 }
 
+// runCommand speaks with a run in whichever process through the state file, and so needs no port, no pid file and no
+// right to send it signals. The run hears of it with its next sign of life.
 func (p *Program) runCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "run",
@@ -173,7 +182,7 @@ type runLine struct {
 	State        store.RunState `json:"state"`
 	Who          string         `json:"who"`
 	Started      time.Time      `json:"started"`
-	Ended        *time.Time     `json:"ended"`
+	Ended        *time.Time     `json:"ended"` // null while it runs, and where its process died
 	Total        int64          `json:"total"`
 	Created      int64          `json:"created"`
 	Updated      int64          `json:"updated"`
@@ -183,10 +192,10 @@ type runLine struct {
 	ShopRequests int64          `json:"shop_requests"`
 	CRMRequests  int64          `json:"crm_requests"`
 	Message      string         `json:"message,omitempty"`
-	Closed       bool           `json:"closed,omitempty"`
+	Closed       bool           `json:"closed,omitempty"` // customers: exported once and for all (rules.md 7)
 }
 
-// holderLine is who holds the run, in `run show --json`.
+// holderLine is who holds the run, in `run show --json`. A beat that is old is how a process that hangs is seen.
 type holderLine struct {
 	Who  string    `json:"who"`
 	Run  int64     `json:"run"`
@@ -222,6 +231,7 @@ func (p *Program) showRuns(ctx context.Context, e *engine.Engine) error {
 		}
 	}
 	if p.json {
+		// A holder that has died is none: the next run takes its place.
 		var held *holderLine
 		if alive {
 			held = &holderLine{holder.Who, holder.Run, holder.Beat.UTC()}
