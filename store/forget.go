@@ -117,11 +117,12 @@ func mentions(text, email string) bool {
 var escape = regexp.MustCompile(`\\(u[0-9a-f]{4}|[bfnrt])$`)
 
 func standsIn(text, email string) bool {
-	for {
-		before, after, found := strings.Cut(text, email)
-		if !found {
+	for from := 0; ; {
+		n := strings.Index(text[from:], email)
+		if n < 0 {
 			return false
 		}
+		before, after := text[:from+n], text[from+n+len(email):]
 		last, _ := utf8.DecodeLastRuneInString(escape.ReplaceAllString(before[max(0, len(before)-6):], " "))
 		next, _ := utf8.DecodeRuneInString(after)
 		// A full stop may end the sentence, or go on with the domain.
@@ -131,7 +132,7 @@ func standsIn(text, email string) bool {
 		if !inAddress(last) && !inAddress(next) {
 			return true
 		}
-		text = after
+		from += n + 1 // the next place may overlap this one
 	}
 }
 
